@@ -1,0 +1,30 @@
+"""Alembic's entry: one connection, one transaction for each migration, a bound on DDL locks."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection, pool, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def run(connection: Connection) -> None:
+    context.configure(connection=connection, transaction_per_migration=True)
+    connection.execute(text("set lock_timeout = '2s'"))
+    connection.execute(text("set plpgsql.variable_conflict = 'error'"))
+    connection.commit()
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def connect_and_run() -> None:
+    url = context.config.attributes["database_url"].replace(
+        "postgresql://", "postgresql+asyncpg://", 1
+    )
+    engine = create_async_engine(url, poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(connect_and_run())

@@ -1,0 +1,122 @@
+"""Connections to Postgres, with a bound on every wait.
+
+Every statement, lock and idle transaction has a limit on the server's side too, so that a frozen
+client can hold a gate no longer than that. Each pool carries its relay's id: rows it writes to
+the outbox are born leased to the process that will publish them.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from shared.db.translate import database_errors
+from shared.domain.errors import DatabaseUnavailable
+
+Connection = PoolConnectionProxy
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A pool of connections and the id under which its process publishes its own messages."""
+
+    pool: asyncpg.Pool
+    relay_id: UUID
+    acquire_timeout: float
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """One connection; DatabaseUnavailable when none is free or the server is away."""
+        with database_errors():
+            async with self.pool.acquire(timeout=self.acquire_timeout) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One connection inside one transaction; a failed commit is an unknown outcome."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All rows."""
+        async with self.connection() as connection:
+            return await connection.fetch(query, *arguments)
+
+    async def fetchrow(self, query: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first row, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(query, *arguments)
+
+    async def fetchval(self, query: str, *arguments: Any) -> Any:
+        """The first column of the first row, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def execute(self, query: str, *arguments: Any) -> str:
+        """The command tag."""
+        async with self.connection() as connection:
+            return await connection.execute(query, *arguments)
+
+    async def is_healthy(self) -> bool:
+        """Whether the server answers a trivial question now."""
+        try:
+            return bool(await self.fetchval("select true"))
+        except DatabaseUnavailable:
+            return False
+
+
+@asynccontextmanager
+async def open_database(  # noqa: PLR0913 (each one is a bound that a service sets)
+    url: str,
+    *,
+    service: str,
+    min_size: int = 1,
+    max_size: int = 10,
+    statement_timeout: timedelta = timedelta(seconds=15),
+    lock_timeout: timedelta = timedelta(seconds=5),
+) -> AsyncIterator[Database]:
+    """Open a pool; DatabaseUnavailable if the server cannot be reached now.
+
+    `statement_timeout` bounds single statements on the server; loads of results lift it for their
+    own transaction.
+    """
+    relay_id = uuid4()
+    with database_errors():
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=5,
+            command_timeout=statement_timeout.total_seconds() + 5,
+            init=_prepare,
+            server_settings={
+                "application_name": f"amcflow {service}",
+                "amcflow.relay": str(relay_id),
+                "statement_timeout": f"{int(statement_timeout.total_seconds() * 1000)}",
+                "lock_timeout": f"{int(lock_timeout.total_seconds() * 1000)}",
+                "idle_in_transaction_session_timeout": "5000",
+                "timezone": "UTC",
+            },
+        )
+    try:
+        yield Database(pool, relay_id, acquire_timeout=10)
+    finally:
+        try:
+            async with asyncio.timeout(10):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
