@@ -80,7 +80,7 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(  # noqa: PLR0913 (each one is a bound that a service sets)
+async def open_database(
     url: str,
     *,
     service: str,

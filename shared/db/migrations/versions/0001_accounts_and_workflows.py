@@ -48,10 +48,14 @@ UP = [
                in (0, 3))
     )
     """,
-    "comment on column credentials.version is 'Grows with every stored token; a late writer''s "
-    "compare-and-set fails on it.'",
-    "comment on column credentials.refresh_token_key_id is "
-    "'Which key opens the ciphertext; a sealing key until token_refresher has re-encrypted it.'",
+    (
+        "comment on column credentials.version is 'Grows with every stored token; a late writer''s "
+        "compare-and-set fails on it.'"
+    ),
+    (
+        "comment on column credentials.refresh_token_key_id is "
+        "'Which key opens the ciphertext; a sealing key until token_refresher has re-encrypted it.'"
+    ),
     """
     create table amc_accounts (
       id int generated always as identity primary key,
@@ -70,8 +74,10 @@ UP = [
       account_id int primary key
     ) with (fillfactor = 50)
     """,
-    "comment on table account_gates is 'One row per account, locked by everything that takes or "
-    "frees a slot; nothing references it.'",
+    (
+        "comment on table account_gates is 'One row per account, locked by everything that takes or "
+        "frees a slot; nothing references it.'"
+    ),
     """
     create table amc_instances (
       id int generated always as identity primary key,
@@ -105,10 +111,14 @@ UP = [
       poll_fence bigint not null default 0
     ) with (fillfactor = 50)
     """,
-    "comment on column instance_gates.served is 'When it was last given a slot, as a number that "
-    "only grows: the account chooses its least recently served instance.'",
-    "comment on column instance_gates.admit_after is 'AMC said that it takes no more executions; "
-    "none is admitted before.'",
+    (
+        "comment on column instance_gates.served is 'When it was last given a slot, as a number that "
+        "only grows: the account chooses its least recently served instance.'"
+    ),
+    (
+        "comment on column instance_gates.admit_after is 'AMC said that it takes no more executions; "
+        "none is admitted before.'"
+    ),
     "create sequence served_order",
     """
     create table rate_budgets (
@@ -119,8 +129,10 @@ UP = [
     ) with (fillfactor = 30, autovacuum_vacuum_scale_factor = 0,
             autovacuum_vacuum_threshold = 200)
     """,
-    "comment on column rate_budgets.step is 'Distance between two permits: 1 s over 95 % of the "
-    "limit, so that a permit of up to 50 ms of age keeps any second within the limit.'",
+    (
+        "comment on column rate_budgets.step is 'Distance between two permits: 1 s over 95 % of the "
+        "limit, so that a permit of up to 50 ms of age keeps any second within the limit.'"
+    ),
     """
     create table workflows (
       id uuid primary key,
@@ -144,10 +156,14 @@ UP = [
       created_at timestamptz not null default clock_timestamp()
     )
     """,
-    "comment on table workflow_definitions is 'What a workflow said when an execution was "
-    "accepted; named by its content, never changed.'",
-    "alter table workflows add constraint workflows_definition_fkey foreign key (amc_workflow_id) "
-    "references workflow_definitions deferrable initially deferred",
+    (
+        "comment on table workflow_definitions is 'What a workflow said when an execution was "
+        "accepted; named by its content, never changed.'"
+    ),
+    (
+        "alter table workflows add constraint workflows_definition_fkey foreign key (amc_workflow_id) "
+        "references workflow_definitions deferrable initially deferred"
+    ),
     """
     create table amc_workflows (
       instance_id int not null,

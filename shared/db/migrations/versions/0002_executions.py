@@ -85,40 +85,66 @@ UP = [
     ) with (fillfactor = 70)
     """,
     "comment on column workflow_executions.no is 'The key of its rows in schema results.'",
-    "comment on column workflow_executions.turn is 'Its place in line on its instance and "
-    "priority, fair between lanes; computed once, at acceptance.'",
-    "comment on column workflow_executions.lane is 'Who shares one fair share: the owner, or one "
-    "collection of the owner.'",
-    "comment on column workflow_executions.lease_until is 'Without an owner: when the rescuer "
-    "sends the command again. With one: when another worker may take over.'",
-    "comment on column workflow_executions.intent_at is 'From here the create call may have "
-    "reached AMC; cleared only by a definite answer or by reconciliation.'",
-    "comment on column workflow_executions.amc_timeout_seconds is 'Sent to AMC as the timeout; "
-    "deadline plus a number of its own for each attempt, so that AMC echoes which attempt it was.'",
+    (
+        "comment on column workflow_executions.turn is 'Its place in line on its instance and "
+        "priority, fair between lanes; computed once, at acceptance.'"
+    ),
+    (
+        "comment on column workflow_executions.lane is 'Who shares one fair share: the owner, or one "
+        "collection of the owner.'"
+    ),
+    (
+        "comment on column workflow_executions.lease_until is 'Without an owner: when the rescuer "
+        "sends the command again. With one: when another worker may take over.'"
+    ),
+    (
+        "comment on column workflow_executions.intent_at is 'From here the create call may have "
+        "reached AMC; cleared only by a definite answer or by reconciliation.'"
+    ),
+    (
+        "comment on column workflow_executions.amc_timeout_seconds is 'Sent to AMC as the timeout; "
+        "deadline plus a number of its own for each attempt, so that AMC echoes which attempt it was.'"
+    ),
     # Unowned ids are bound under this: no two executions can share one at AMC.
-    "create unique index executions_amc_execution_id on workflow_executions "
-    "(instance_id, amc_execution_id) where amc_execution_id is not null",
+    (
+        "create unique index executions_amc_execution_id on workflow_executions "
+        "(instance_id, amc_execution_id) where amc_execution_id is not null"
+    ),
     # admit_from: the next ones of an instance.
-    "create index executions_queue on workflow_executions "
-    "(instance_id, priority desc, turn, id) where state = 'queued'",
+    (
+        "create index executions_queue on workflow_executions "
+        "(instance_id, priority desc, turn, id) where state = 'queued'"
+    ),
     # accept: the last turn of a lane.
-    "create index executions_lane on workflow_executions "
-    "(instance_id, lane, priority, turn desc) where state = 'queued'",
+    (
+        "create index executions_lane on workflow_executions "
+        "(instance_id, lane, priority, turn desc) where state = 'queued'"
+    ),
     # admit: who holds slots.
-    "create index executions_busy on workflow_executions "
-    "(account_id, instance_id) where state in ('submitting', 'pending', 'running')",
+    (
+        "create index executions_busy on workflow_executions "
+        "(account_id, instance_id) where state in ('submitting', 'pending', 'running')"
+    ),
     # poll: what an instance has at AMC.
-    "create index executions_at_amc on workflow_executions "
-    "(instance_id, submitted_at) where state in ('pending', 'running')",
+    (
+        "create index executions_at_amc on workflow_executions "
+        "(instance_id, submitted_at) where state in ('pending', 'running')"
+    ),
     # rescue: whose worker or message is gone.
-    "create index executions_leased on workflow_executions (lease_until) "
-    "where state in ('submitting', 'downloading') and intent_at is null",
+    (
+        "create index executions_leased on workflow_executions (lease_until) "
+        "where state in ('submitting', 'downloading') and intent_at is null"
+    ),
     # rescue: in doubt, whatever became of the settle timer.
-    "create index executions_in_doubt on workflow_executions (settle_at) "
-    "where state = 'submitting' and intent_at is not null",
+    (
+        "create index executions_in_doubt on workflow_executions (settle_at) "
+        "where state = 'submitting' and intent_at is not null"
+    ),
     # daily quota.
-    "create index executions_admitted on workflow_executions (instance_id, admitted_at) "
-    "where admitted_at is not null",
+    (
+        "create index executions_admitted on workflow_executions (instance_id, admitted_at) "
+        "where admitted_at is not null"
+    ),
     # lists by filter, newest first; ids are ordered by time.
     "create index executions_by_state on workflow_executions (state, id)",
     "create index executions_by_instance on workflow_executions (instance_id, id)",
@@ -149,8 +175,10 @@ UP = [
       primary key (execution_id, attempt)
     )
     """,
-    "create index submission_attempts_given_up on submission_attempts "
-    "(instance_id, amc_workflow_id, timeout_seconds) where outcome = 'given_up'",
+    (
+        "create index submission_attempts_given_up on submission_attempts "
+        "(instance_id, amc_workflow_id, timeout_seconds) where outcome = 'given_up'"
+    ),
     """
     create table stray_executions (
       instance_id int not null,
@@ -162,8 +190,10 @@ UP = [
       primary key (instance_id, amc_execution_id)
     )
     """,
-    "comment on table stray_executions is 'Made at AMC by an attempt that was already given up; "
-    "recognised by the timeout it carries, then cancelled.'",
+    (
+        "comment on table stray_executions is 'Made at AMC by an attempt that was already given up; "
+        "recognised by the timeout it carries, then cancelled.'"
+    ),
     """
     create function guard_execution_v1() returns trigger language plpgsql as $$
     begin
@@ -188,8 +218,10 @@ UP = [
       return new;
     end $$
     """,
-    "create trigger executions_guard before update on workflow_executions "
-    "for each row execute function guard_execution_v1()",
+    (
+        "create trigger executions_guard before update on workflow_executions "
+        "for each row execute function guard_execution_v1()"
+    ),
     """
     create function record_accepted_v1() returns trigger language plpgsql as $$
     begin
@@ -207,11 +239,15 @@ UP = [
       return null;
     end $$
     """,
-    "create trigger executions_record_accepted after insert on workflow_executions "
-    "referencing new table as born for each statement execute function record_accepted_v1()",
-    "create trigger executions_record_moved after update on workflow_executions "
-    "referencing old table as before_row new table as after_row "
-    "for each statement execute function record_moved_v1()",
+    (
+        "create trigger executions_record_accepted after insert on workflow_executions "
+        "referencing new table as born for each statement execute function record_accepted_v1()"
+    ),
+    (
+        "create trigger executions_record_moved after update on workflow_executions "
+        "referencing old table as before_row new table as after_row "
+        "for each statement execute function record_moved_v1()"
+    ),
 ]
 
 DOWN = [

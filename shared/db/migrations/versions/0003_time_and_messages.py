@@ -17,8 +17,10 @@ UP = [
       primary key (kind, key)
     ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.01)
     """,
-    "comment on table timers is 'Everything that must happen later. Firing moves due_at on by a "
-    "guard instead of deleting, so a timer is its own rescuer; the handler re-arms or disarms.'",
+    (
+        "comment on table timers is 'Everything that must happen later. Firing moves due_at on by a "
+        "guard instead of deleting, so a timer is its own rescuer; the handler re-arms or disarms.'"
+    ),
     "create index timers_due on timers (kind, due_at)",
     """
     create table outbox (
@@ -33,8 +35,10 @@ UP = [
     ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0,
             autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0)
     """,
-    "comment on table outbox is 'Messages written with the rows they speak of. Born leased to the "
-    "process that wrote them, which publishes after its commit; others take leases that ran out.'",
+    (
+        "comment on table outbox is 'Messages written with the rows they speak of. Born leased to the "
+        "process that wrote them, which publishes after its commit; others take leases that ran out.'"
+    ),
     "create index outbox_available on outbox (available_at)",
     "create index outbox_claim on outbox (claim, id)",
     """
@@ -109,8 +113,10 @@ UP = [
       primary key (version_id, position)
     )
     """,
-    "comment on column result_columns.data_type is "
-    "'A Postgres type, or empty for a column that has had no value yet (stored as text).'",
+    (
+        "comment on column result_columns.data_type is "
+        "'A Postgres type, or empty for a column that has had no value yet (stored as text).'"
+    ),
     """
     create table result_parts (
       execution_id uuid not null,

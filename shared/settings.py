@@ -1,0 +1,144 @@
+"""What services read from their environment, in groups; a service's settings inherit what it needs.
+
+Names from the user's own documents are kept (`DATABASE_URL`, `AMAZON_CLIENT_ID`, ...); all others
+begin with `AMCFLOW_`. No secret has a default. A file `.env` in the working directory is read too.
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Self, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must look like postgresql://user:password@host:5432/name")
+    return value
+
+
+def _amqp_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("amqp://", "amqps://")):
+        raise ValueError("must look like amqp://user:password@host:5672/vhost")
+    return value
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+AmqpUrl = Annotated[SecretStr, AfterValidator(_amqp_url)]
+
+
+class Group(BaseSettings):
+    """The root of all groups: frozen, read from the environment and `.env`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+
+class LogSettings(Group):
+    """How much is logged; always JSON lines on stderr."""
+
+    log_level: str = Field("INFO", validation_alias="AMCFLOW_LOG_LEVEL")
+    metrics_port: int = Field(0, validation_alias="AMCFLOW_METRICS_PORT", ge=0, le=65535)
+    """Serve Prometheus metrics on this port; 0 serves none."""
+
+
+class DatabaseSettings(Group):
+    """Where the truth is."""
+
+    database_url: PostgresUrl = Field(validation_alias="DATABASE_URL")
+    database_pool_size: int = Field(10, validation_alias="AMCFLOW_DATABASE_POOL_SIZE", ge=2)
+
+
+class BrokerSettings(Group):
+    """Where commands travel."""
+
+    amqp_url: AmqpUrl = Field(validation_alias="AMQP_URL")
+    prefetch: int = Field(16, validation_alias="AMCFLOW_PREFETCH", ge=1)
+    """Commands one replica works on at once."""
+    shutdown_grace: timedelta = Field(
+        timedelta(seconds=35), validation_alias="AMCFLOW_SHUTDOWN_GRACE_SECONDS"
+    )
+    """Time to finish what is in hand after SIGTERM; longer than the longest HTTP timeout."""
+
+
+class AmazonSettings(Group):
+    """Amazon, or the simulator in its place: an address, never a branch in the code."""
+
+    use_real_api: bool = Field(False, validation_alias="AMC_USE_REAL_API")
+    simulator_url: str = Field(
+        "http://127.0.0.1:8090", validation_alias="AMCFLOW_SIMULATOR_URL", pattern=r"^https?://"
+    )
+    client_id: str = Field("", validation_alias="AMAZON_CLIENT_ID")
+
+    def required_when_real(self) -> list[str]:
+        """The environment variables that must be set before Amazon is called."""
+        return ["AMAZON_CLIENT_ID"] if not self.client_id else []
+
+    @model_validator(mode="after")
+    def refuse_real_without_secrets(self) -> Self:
+        missing = self.required_when_real() if self.use_real_api else []
+        if missing:
+            raise ValueError(f"AMC_USE_REAL_API=true needs {', '.join(missing)}")
+        return self
+
+    @property
+    def base_url(self) -> str | None:
+        """One address for all regions, or None for Amazon's own."""
+        return None if self.use_real_api else self.simulator_url
+
+
+class AmcCallSettings(AmazonSettings):
+    """Bounds of calls to AMC; they must agree with each other, see `settle_time`."""
+
+    access_token_keys: SecretStr = Field(validation_alias="ENCRYPTION_KEY")
+    """Fernet keys of access tokens, newest first, separated by commas."""
+    http_timeout: timedelta = Field(
+        timedelta(seconds=30), validation_alias="AMCFLOW_HTTP_TIMEOUT_SECONDS"
+    )
+    lease: timedelta = Field(timedelta(seconds=60), validation_alias="AMCFLOW_LEASE_SECONDS")
+    """How long a claim is held; must exceed the HTTP timeout and the wait for a permit."""
+    settle_time: timedelta = Field(
+        timedelta(seconds=120), validation_alias="AMCFLOW_SETTLE_SECONDS"
+    )
+    """In doubt nothing is repeated before this: send window + socket timeout + how long a gateway
+    may hold a request + how far AMC's lists may lag."""
+
+
+class RefresherKeys(Group):
+    """What only token_refresher holds."""
+
+    client_secret: SecretStr = Field(SecretStr(""), validation_alias="AMAZON_CLIENT_SECRET")
+    refresh_token_keys: SecretStr = Field(validation_alias="REFRESH_TOKEN_KEY")
+    """Fernet keys of refresh tokens, newest first, separated by commas."""
+    sealing_private_key: SecretStr = Field(validation_alias="SEALING_PRIVATE_KEY")
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+def read_settings(kind: Callable[[], SettingsT], *, service: str) -> SettingsT:
+    """Build a service's settings or leave with exit code 2 and a line for each wrong variable.
+
+    With `--check` on the command line it only validates, says so, and leaves with 0.
+    """
+    try:
+        settings = kind()
+    except ValidationError as error:
+        for problem in error.errors():
+            names = [str(part) for part in problem["loc"]]
+            where = names[0] if names else "settings"
+            reason = "is not set" if problem["type"] == "missing" else problem["msg"]
+            sys.stderr.write(f"{service}: {where}: {reason}\n")
+        sys.exit(2)
+    if "--check" in sys.argv[1:]:
+        sys.stdout.write(f"{service}: settings are complete\n")
+        sys.exit(0)
+    return settings
