@@ -1,0 +1,102 @@
+"""Builds every HTTP client of the system, one per purpose, so that no pool can starve another.
+
+All clients refuse redirects and the proxy variables of the environment, have four timeouts, and
+drop a kept connection before the server would: a request written into a connection that the
+server is just closing is in doubt, and for a create that costs a reconciliation.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import httpx
+from aiohttp.abc import AbstractResolver
+
+from shared.http.addresses import PublicResolver
+from shared.http.connector import gated_connector
+from shared.http.transport import GatedTransport
+
+KEEPALIVE_EXPIRY = timedelta(seconds=20)
+TCP_USER_TIMEOUT = timedelta(seconds=20)
+"""Part of the settle time: what the kernel may still deliver after a connection broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each step of one request may take; the read one is per wait, not per body."""
+
+    connect: timedelta = timedelta(seconds=5)
+    read: timedelta = timedelta(seconds=30)
+    write: timedelta = timedelta(seconds=10)
+    pool: timedelta = timedelta(seconds=5)
+
+
+def amc_client(
+    timeouts: Timeouts,
+    *,
+    keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
+    tcp_user_timeout: timedelta = TCP_USER_TIMEOUT,
+    max_connections: int = 100,
+) -> httpx.AsyncClient:
+    """For AMC's own API."""
+    return _client(
+        timeouts,
+        keepalive_expiry=keepalive_expiry,
+        max_connections=max_connections,
+        tcp_user_timeout=tcp_user_timeout,
+    )
+
+
+def login_client(
+    timeouts: Timeouts,
+    *,
+    keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
+    max_connections: int = 10,
+) -> httpx.AsyncClient:
+    """For Login with Amazon."""
+    return _client(timeouts, keepalive_expiry=keepalive_expiry, max_connections=max_connections)
+
+
+def result_client(
+    timeouts: Timeouts,
+    *,
+    keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
+    max_connections: int = 50,
+    public_addresses_only: bool,
+) -> httpx.AsyncClient:
+    """For pre-signed result links; `public_addresses_only` is false only for a simulator."""
+    return _client(
+        timeouts,
+        keepalive_expiry=keepalive_expiry,
+        max_connections=max_connections,
+        resolver=PublicResolver() if public_addresses_only else None,
+    )
+
+
+def _client(
+    timeouts: Timeouts,
+    *,
+    keepalive_expiry: timedelta,
+    max_connections: int,
+    tcp_user_timeout: timedelta | None = None,
+    resolver: AbstractResolver | None = None,
+) -> httpx.AsyncClient:
+    connector = partial(
+        gated_connector,
+        keepalive_expiry=keepalive_expiry,
+        max_connections=max_connections,
+        tcp_user_timeout=tcp_user_timeout,
+        resolver=resolver,
+    )
+    return httpx.AsyncClient(
+        transport=GatedTransport(connector),
+        timeout=httpx.Timeout(
+            connect=timeouts.connect.total_seconds(),
+            read=timeouts.read.total_seconds(),
+            write=timeouts.write.total_seconds(),
+            pool=timeouts.pool.total_seconds(),
+        ),
+        headers={"User-Agent": "amcflow", "Accept-Encoding": "identity"},
+        follow_redirects=False,
+        trust_env=False,
+    )

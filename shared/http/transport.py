@@ -1,0 +1,157 @@
+"""httpx's transport over aiohttp, exact about what was sent (docs/adr/0005-http-transport.md).
+
+Errors before the first byte are ConnectError, ConnectTimeout or PoolTimeout and nothing else is;
+every other httpx error means that the other side may have read the request. Two request
+extensions beside httpx's own: `before_first_byte`, a callable that may raise to stop a request
+after its connection was acquired, and `timeout` as httpx fills it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import aiohttp
+import httpx
+import yarl
+from typing_extensions import override
+
+from shared.http.connector import Exchange, GatedConnector, current_exchange
+
+BEFORE_FIRST_BYTE = "before_first_byte"
+
+_NO_BODY: frozenset[str] = frozenset({"Content-Type", "User-Agent", "Accept", "Accept-Encoding"})
+
+
+class GatedTransport(httpx.AsyncBaseTransport):
+    """One pool of connections; the session is opened by the first request, in its event loop."""
+
+    def __init__(self, connector: Callable[[], GatedConnector]) -> None:
+        self._make_connector = connector
+        self._session: aiohttp.ClientSession | None = None
+
+    @override
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        times = cast("dict[str, float | None]", request.extensions.get("timeout", {}))
+        body = await request.aread()
+        deadline = asyncio.timeout(None)
+        exchange = Exchange(
+            before_first_byte=request.extensions.get(BEFORE_FIRST_BYTE),
+            on_sending=lambda: deadline.reschedule(_answer_due(times)),
+        )
+        mark = current_exchange.set(exchange)
+        try:
+            with _errors_of(exchange):
+                async with deadline:
+                    answer = await self._open_session().request(
+                        request.method,
+                        _exact_url(request.url),
+                        headers=request.headers.multi_items(),
+                        data=body or None,
+                        allow_redirects=False,
+                        skip_auto_headers=_NO_BODY,
+                        timeout=_aiohttp_timeout(times),
+                    )
+        finally:
+            current_exchange.reset(mark)
+        return httpx.Response(
+            status_code=answer.status,
+            headers=list(answer.raw_headers),
+            stream=_AnswerStream(answer, exchange),
+            request=request,
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    @override
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=self._make_connector(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
+
+
+class _AnswerStream(httpx.AsyncByteStream):
+    def __init__(self, answer: aiohttp.ClientResponse, exchange: Exchange) -> None:
+        self._answer = answer
+        self._exchange = exchange
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _errors_of(self._exchange):
+            async for chunk in self._answer.content.iter_any():
+                yield chunk
+
+    @override
+    async def aclose(self) -> None:
+        # A body that was not read to its end closes the connection instead of draining it.
+        self._answer.release()
+
+
+def _exact_url(url: httpx.URL) -> yarl.URL:
+    # Part by part and already encoded: a second parse of the text could name another host, and
+    # one changed escape breaks the signature of a pre-signed link.
+    path, _, query = url.raw_path.decode("ascii").partition("?")
+    return yarl.URL.build(
+        scheme=url.scheme,
+        host=url.raw_host.decode("ascii"),
+        port=url.port,
+        path=path,
+        query_string=query,
+        encoded=True,
+    )
+
+
+def _aiohttp_timeout(times: dict[str, float | None]) -> aiohttp.ClientTimeout:
+    pool, connect = times.get("pool"), times.get("connect")
+    both = None if pool is None or connect is None else pool + connect
+    return aiohttp.ClientTimeout(
+        total=None, connect=both, sock_connect=connect, sock_read=times.get("read")
+    )
+
+
+def _answer_due(times: dict[str, float | None]) -> float | None:
+    # aiohttp has no limit for writing; this one covers writing and the wait for the headers.
+    write, read = times.get("write"), times.get("read")
+    if write is None or read is None:
+        return None
+    return asyncio.get_running_loop().time() + write + read
+
+
+@contextmanager
+def _errors_of(exchange: Exchange) -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        kind = _after(error) if exchange.sending else _before(error)
+        raise kind(f"{type(error).__name__}: {error}") from error
+
+
+def _before(error: Exception) -> type[httpx.TransportError]:
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return httpx.UnsupportedProtocol
+    # aiohttp does not tell a full pool from a slow server; neither sent anything.
+    return httpx.ConnectTimeout if isinstance(error, TimeoutError) else httpx.ConnectError
+
+
+def _after(error: Exception) -> type[httpx.TransportError]:
+    match error:
+        case aiohttp.SocketTimeoutError():
+            return httpx.ReadTimeout
+        case TimeoutError():
+            return httpx.WriteTimeout
+        case (
+            aiohttp.ServerDisconnectedError()
+            | aiohttp.ClientResponseError()
+            | aiohttp.ClientPayloadError()
+        ):
+            return httpx.RemoteProtocolError
+        case _:
+            return httpx.ReadError
