@@ -1,0 +1,58 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup up down logs demo migrate psql fmt lint types imports test test-unit \
+  test-integration test-e2e check image clean
+MAKEFLAGS += --no-print-directory
+PY := .venv/bin/python
+PYTEST = timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m pytest
+TEST_SECONDS ?= 900
+T ?= tests
+export DETACH REPLICAS
+
+help: ## show this list
+	@awk -f deploy/bin/help.awk $(firstword $(MAKEFILE_LIST))
+
+##@ Run
+setup: ## make .venv from requirements.lock (PYTHON=python3.12 chooses the interpreter)
+	@PYTHON="$(PYTHON)" deploy/bin/setup
+up: setup ## the whole stack until Ctrl-C (DETACH=1 leaves it running, REPLICAS=2 workers of each kind)
+	@$(PY) -m deploy.local up
+down: setup ## end the stack that DETACH=1 left running
+	@$(PY) -m deploy.local down
+logs: ## follow the logs of the stack
+	@tail -n 20 -F .amcflow/logs/*.log
+demo: setup ## everything on this machine: 40 executions on the simulator, then the result
+	@$(PY) -m deploy.local demo
+
+##@ Data
+migrate: setup ## bring the database of the running stack to the newest schema
+	@$(PY) -m deploy.local migrate
+psql: setup ## a SQL prompt on the database of the running stack
+	@$(PY) -m deploy.local psql
+
+##@ Code
+fmt: setup ## format and sort imports
+	@$(PY) -m ruff check --fix --select I . && $(PY) -m ruff format .
+lint: setup ## ruff: rules and format
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+types: setup ## mypy --strict
+	@$(PY) -m mypy
+imports: setup ## who may import whom
+	@.venv/bin/lint-imports
+
+##@ Tests
+test: setup ## all tests (T=tests/unit/domain narrows)
+	@$(PYTEST) $(T)
+test-unit: setup ## without any server
+	@$(PYTEST) tests/unit
+test-integration: setup ## with a real Postgres and RabbitMQ
+	@$(PYTEST) tests/integration
+test-e2e: setup ## all services as processes
+	@$(PYTEST) tests/e2e
+check: setup ## what CI runs
+	@deploy/bin/check-lock && $(MAKE) lint types imports test
+
+##@ Other
+image: ## build the container image
+	@docker build -f deploy/Dockerfile -t amcflow .
+clean: ## remove the data, logs and caches in .amcflow (refuses while the stack runs)
+	@deploy/bin/clean

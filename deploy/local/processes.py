@@ -1,0 +1,47 @@
+"""What the kernel knows about processes, by pid."""
+
+import contextlib
+import os
+from pathlib import Path
+from signal import SIGKILL
+
+import psutil  # type: ignore[import-untyped]  # it ships no types; this module is its only user
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def is_alive(pid: int) -> bool:
+    """False for a zombie too: it holds no port and no file."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def fingerprint(pid: int) -> str:
+    """A pid alone is reused, with its start time it is unique; empty when there is none."""
+    try:
+        return f"{pid} {psutil.Process(pid).create_time()}"
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def working_in(folder: Path) -> list[int]:
+    """Processes whose current folder is this one or below."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
+    return found
+
+
+def kill_quietly(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, SIGKILL)
