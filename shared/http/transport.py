@@ -46,7 +46,9 @@ class GatedTransport(httpx.AsyncBaseTransport):
                     answer = await self._open_session().request(
                         request.method,
                         _exact_url(request.url),
-                        headers=request.headers.multi_items(),
+                        headers=[
+                            (k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw
+                        ],
                         data=body or None,
                         allow_redirects=False,
                         skip_auto_headers=_NO_BODY,

@@ -1,0 +1,164 @@
+"""One attempt at one call: four headers, one permit, one answer judged, one record kept.
+
+The permit is checked twice: before httpx builds anything, and by the transport right after the
+connection was acquired, before the first byte. Between that last check and the write there is no
+await; only a process stopped exactly there can still send late.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeVar
+
+import httpx
+
+from shared.amc.bodies import Answer, read_body
+from shared.amc.call_log import CallLog, CallRecord
+from shared.amc.permits import Permit
+from shared.amc.translate import amc_errors
+from shared.domain.errors import AmcflowError, AmcUnavailable
+from shared.domain.ids import EntityId, InstanceKey, MarketplaceId
+from shared.http.transport import BEFORE_FIRST_BYTE
+from shared.security.secrets import AccessToken
+
+T = TypeVar("T")
+
+_NO_ANSWER: Final = "interrupted"
+"""The error code of an attempt that was cancelled from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of AMC's API, before any token or permit."""
+
+    name: str
+    method: str
+    base_url: str
+    path: str
+    safe_to_repeat: bool = True
+    entity_id: EntityId | None = None
+    marketplace_id: MarketplaceId | None = None
+    instance: InstanceKey | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] | None = None
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class _Seen:
+    status: int | None = None
+    request_id: str | None = None
+    error_code: str | None = _NO_ANSWER
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Makes attempts over one HTTP client, on behalf of one service."""
+
+    http: httpx.AsyncClient
+    client_id: str
+    call_log: CallLog
+    caller: str
+    longest: timedelta = timedelta(seconds=60)
+    """A whole attempt, connecting and reading included. Part of the settle time."""
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = utc_now
+
+    async def make(
+        self,
+        call: Call,
+        token: AccessToken,
+        judge: Callable[[Answer], T],
+        *,
+        permit: Permit | None,
+        give_up_at: float | None = None,
+    ) -> T:
+        """The judged answer. Without a permit only for calls that no instance's budget covers."""
+        started = self.clock()
+        seen = _Seen()
+        try:
+            answer = await self._exchange(call, token, permit, give_up_at)
+            seen.status, seen.request_id = answer.status, answer.request_id
+            result = judge(answer)
+        except AmcflowError as error:
+            seen.error_code = error.code
+            raise
+        else:
+            seen.error_code = None
+            return result
+        finally:
+            self._record(call, seen, self.clock() - started)
+
+    async def _exchange(
+        self, call: Call, token: AccessToken, permit: Permit | None, give_up_at: float | None
+    ) -> Answer:
+        if permit is not None:
+            self._seconds_left(call, give_up_at, from_when=permit.ready_at_monotonic)
+            await permit.wait()
+            permit.check()
+        seconds = self._seconds_left(call, give_up_at, from_when=self.clock())
+        request = self._request(call, token, permit)
+        with amc_errors(call.name, safe_to_repeat=call.safe_to_repeat):
+            async with asyncio.timeout(seconds):
+                response = await self.http.send(request, stream=True)
+                try:
+                    body = await read_body(response)
+                finally:
+                    await response.aclose()
+        now = self.now()
+        return Answer(response.status_code, response.headers, body, now, token.is_expired(now))
+
+    def _seconds_left(self, call: Call, give_up_at: float | None, *, from_when: float) -> float:
+        longest = self.longest.total_seconds()
+        if give_up_at is None:
+            return longest
+        left = give_up_at - from_when
+        if left <= 0:
+            raise AmcUnavailable(f"{call.name}: the lease runs out before anything can be sent.")
+        return min(left, longest)
+
+    def _request(self, call: Call, token: AccessToken, permit: Permit | None) -> httpx.Request:
+        headers = {
+            "Authorization": f"Bearer {token.reveal()}",
+            "Amazon-Advertising-API-ClientId": self.client_id,
+            "Accept": "application/json",
+        }
+        if call.entity_id is not None and call.marketplace_id is not None:
+            headers["Amazon-Advertising-API-AdvertiserId"] = call.entity_id
+            headers["Amazon-Advertising-API-MarketplaceId"] = call.marketplace_id
+        content = None
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(call.body).encode()
+        request = self.http.build_request(
+            call.method,
+            call.base_url.rstrip("/") + call.path,
+            params=dict(call.query) or None,
+            headers=headers,
+            content=content,
+        )
+        if permit is not None:
+            request.extensions[BEFORE_FIRST_BYTE] = permit.check
+        return request
+
+    def _record(self, call: Call, seen: _Seen, seconds: float) -> None:
+        self.call_log.record(
+            CallRecord(
+                caller=self.caller,
+                call=call.name,
+                instance=call.instance,
+                request_id=seen.request_id,
+                method=call.method,
+                path=call.path,
+                status=seen.status,
+                duration_ms=round(seconds * 1000, 3),
+                error_code=seen.error_code,
+            )
+        )

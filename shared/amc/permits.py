@@ -1,0 +1,71 @@
+"""Leave to call AMC once: the port to the rate budget, and the age check that makes it exact.
+
+The budget (one row per instance, DESIGN 6) counts bookings, AMC counts arrivals. They agree as
+long as no permit is used late, so a permit older than 50 ms when the first byte would leave is
+dropped and nothing is sent.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol, Self
+
+from shared.domain.errors import PermitExpired
+from shared.domain.ids import InstanceKey
+
+MAX_AGE_SECONDS: Final = 0.050
+
+
+class CallClass(StrEnum):
+    """How far ahead a call may book: submissions about one step, the others a minute."""
+
+    SUBMIT = "submit"
+    POLL = "poll"
+    DOWNLOAD = "download"
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """One booked turn: not to be used before it is ready, nor after it expired."""
+
+    ready_at_monotonic: float
+    expires_at_monotonic: float
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    @classmethod
+    def booked(
+        cls,
+        *,
+        asked_at: float,
+        wait: float,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> Self:
+        """From the budget's answer `wait` (seconds) to a question put at `asked_at`.
+
+        Ready is counted from now and expiry from the question, so the time the answer took is
+        on the safe side of both.
+        """
+        return cls(clock() + wait, asked_at + wait + MAX_AGE_SECONDS, clock, sleep)
+
+    async def wait(self) -> None:
+        """Sleep until the turn has come."""
+        while (left := self.ready_at_monotonic - self.clock()) > 0:
+            await self.sleep(left)
+
+    def check(self) -> None:
+        """PermitExpired if it is too late to send."""
+        late = self.clock() - self.expires_at_monotonic
+        if late > 0:
+            raise PermitExpired(f"The rate permit expired {late * 1000:.0f} ms ago; nothing sent.")
+
+
+class Permits(Protocol):
+    """The rate budget, as the AMC client needs it."""
+
+    async def take(self, instance: InstanceKey, call_class: CallClass) -> Permit:
+        """Book the next turn; may wait to book, and raises a TransientError if it cannot."""
+        ...
