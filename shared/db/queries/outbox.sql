@@ -1,0 +1,29 @@
+-- name: claim_batch
+-- Our own fresh rows, and those of anybody whose lease ran out. The lease exceeds the time a
+-- publish may take, so two relays publish one row only after a crash, and every handler is
+-- idempotent.
+with mine as (
+  select id from outbox
+   where claim = $1 or available_at <= statement_timestamp()
+   order by id limit $2 for update skip locked
+)
+update outbox o set claim = $1, available_at = clock_timestamp() + $3::interval
+  from mine where o.id = mine.id
+returning o.id, o.message_id, o.message_type, o.body, o.correlation_id, o.headers
+
+-- name: fresh_batch
+-- The quick way, just after a commit of ours: born leased to us, so no claim is needed.
+select id, message_id, message_type, body, correlation_id, headers from outbox
+ where claim = $1 and available_at > statement_timestamp() order by id limit $2
+
+-- name: delete_published
+delete from outbox where id = any($1::bigint[]) and claim = $2
+
+-- name: give_back
+update outbox set claim = null, available_at = clock_timestamp() where claim = $1
+
+-- name: size
+select count(*) as rows,
+       coalesce(extract(epoch from clock_timestamp() - min(available_at - interval '5 s')), 0)
+         as oldest_seconds
+  from outbox

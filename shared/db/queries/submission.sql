@@ -1,0 +1,171 @@
+-- name: claim_for_submission
+-- One worker holds an execution at a time: a claim is refused while a lease runs, and after the
+-- intent nobody claims it for submission at all (the reconciler alone goes on from there).
+with claimed as (
+  update workflow_executions
+     set fence = fence + 1, lease_owner = $2, lease_until = clock_timestamp() + $3::interval
+   where id = $1 and state = 'submitting' and intent_at is null
+     and (lease_owner is null or lease_until <= clock_timestamp())
+  returning *
+), disarmed as (
+  delete from timers t using claimed c
+   where t.kind = 'submit_execution' and t.key = c.id::text
+)
+select e.id, e.fence, e.attempt, e.postponed_count, e.deadline_seconds, e.amc_workflow_id,
+       e.time_window_type, e.time_window_start, e.time_window_end, e.time_zone,
+       e.parameters, d.sql_query, d.parameters as declared,
+       e.cancel_requested_at is not null as is_cancel_requested,
+       i.paused_at is not null or c.status = 'broken' as is_held,
+       exists (select from amc_workflows w
+                where w.instance_id = e.instance_id and w.amc_workflow_id = e.amc_workflow_id)
+         as is_workflow_known,
+       e.instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,
+       c.id as credential_id, c.access_token_ciphertext, c.access_token_key_id,
+       c.access_token_expires_at, c.version
+  from claimed e
+  join workflow_definitions d on d.amc_workflow_id = e.amc_workflow_id
+  join amc_instances i on i.id = e.instance_id
+  join amc_accounts a on a.id = e.account_id
+  join credentials c on c.id = a.credential_id
+
+-- name: remember_workflow
+insert into amc_workflows (instance_id, amc_workflow_id) values ($1, $2) on conflict do nothing
+
+-- name: forget_workflow
+delete from amc_workflows where instance_id = $1 and amc_workflow_id = $2
+
+-- name: record_intent
+-- The point of no return. A cancellation that committed before this wins; one that comes later
+-- goes to AMC. The lease must still be ours, and long enough for the call to end within it.
+with intended as (
+  update workflow_executions
+     set intent_at = clock_timestamp(), attempt = attempt + 1, amc_timeout_seconds = $3,
+         settle_at = clock_timestamp() + $4::interval,
+         lease_until = clock_timestamp() + $5::interval
+   where id = $1 and fence = $2 and state = 'submitting' and intent_at is null
+     and cancel_requested_at is null and lease_until > clock_timestamp()
+  returning id, attempt, instance_id, amc_workflow_id, amc_timeout_seconds, settle_at
+), timed as (
+  insert into timers (kind, key, due_at, command)
+  select 'reconcile_execution', id::text, settle_at, jsonb_build_object('execution_id', id)
+    from intended
+  on conflict (kind, key) do update set due_at = excluded.due_at
+), noted as (
+  insert into submission_attempts (execution_id, attempt, instance_id, amc_workflow_id,
+                                   timeout_seconds)
+  select id, attempt, instance_id, amc_workflow_id, amc_timeout_seconds from intended
+)
+select attempt from intended
+
+-- name: bind
+select bind_execution_v1($1, $2, $3, $4, $5, $6)
+
+-- name: end_submission
+select end_submission_v1($1, $2, $3, $4, $5, $6, $7)
+
+-- name: requeue
+select requeue_submission_v1($1, $2, $3, $4, $5)
+
+-- name: postpone
+-- Nothing was sent, or AMC said so: the intent is withdrawn and a timer brings the command back.
+with postponed as (
+  update workflow_executions
+     set intent_at = null, settle_at = null, lease_owner = null,
+         postponed_count = postponed_count + 1,
+         lease_until = clock_timestamp() + $3::interval + interval '30 s'
+   where id = $1 and fence = $2 and state = 'submitting'
+  returning id
+), settled as (
+  update submission_attempts s set outcome = $4 from postponed p
+   where s.execution_id = p.id and s.outcome = 'intended'
+), disarmed as (
+  delete from timers t using postponed p
+   where t.kind = 'reconcile_execution' and t.key = p.id::text
+), armed as (
+  insert into timers (kind, key, due_at, command)
+  select 'submit_execution', id::text, clock_timestamp() + $3::interval,
+         jsonb_build_object('execution_id', id)
+    from postponed
+  on conflict (kind, key) do update set due_at = excluded.due_at
+), noted as (
+  insert into execution_events (execution_id, kind, detail)
+  select id, 'postponed', $5 from postponed
+)
+select id from postponed
+
+-- name: claim_for_reconciliation
+with claimed as (
+  update workflow_executions
+     set fence = fence + 1, lease_owner = $2, lease_until = clock_timestamp() + $3::interval
+   where id = $1 and state = 'submitting' and intent_at is not null
+     and settle_at <= clock_timestamp() and lease_until <= clock_timestamp()
+  returning *
+)
+select e.id, e.fence, e.attempt, e.amc_timeout_seconds, e.intent_at, e.amc_workflow_id,
+       e.time_window_type, e.time_window_start, e.time_window_end, e.time_zone, e.parameters,
+       e.instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,
+       c.id as credential_id, c.access_token_ciphertext, c.access_token_key_id,
+       c.access_token_expires_at, c.version
+  from claimed e
+  join amc_instances i on i.id = e.instance_id
+  join amc_accounts a on a.id = e.account_id
+  join credentials c on c.id = a.credential_id
+
+-- name: lock_fingerprint
+-- Equal requests are interchangeable, so those who look for their owner take turns.
+select pg_advisory_xact_lock(hashtextextended($1, 42))
+
+-- name: owned_among
+select amc_execution_id from workflow_executions
+ where instance_id = $1 and amc_execution_id = any($2::text[])
+union all
+select amc_execution_id from stray_executions
+ where instance_id = $1 and amc_execution_id = any($2::text[])
+
+-- name: give_up_attempt
+select give_up_attempt_v1($1, $2)
+
+-- name: postpone_reconciliation
+-- AMC could not be asked: the doubt stays, and so do the slot and the intent.
+with left_open as (
+  update workflow_executions
+     set lease_owner = null, lease_until = clock_timestamp()
+   where id = $1 and fence = $2 and state = 'submitting' and intent_at is not null
+  returning id
+)
+insert into timers (kind, key, due_at, command)
+select 'reconcile_execution', id::text, clock_timestamp() + $3::interval,
+       jsonb_build_object('execution_id', id)
+  from left_open
+on conflict (kind, key) do update set due_at = excluded.due_at
+
+-- name: cancel_work
+select e.id, e.amc_execution_id,
+       e.instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,
+       c.id as credential_id, c.access_token_ciphertext, c.access_token_key_id,
+       c.access_token_expires_at, c.version
+  from workflow_executions e
+  join amc_instances i on i.id = e.instance_id
+  join amc_accounts a on a.id = e.account_id
+  join credentials c on c.id = a.credential_id
+ where e.id = $1 and e.state in ('pending', 'running')
+   and (e.cancel_requested_at is not null or e.deadline_passed_at is not null)
+
+-- name: destination
+select i.id as instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,
+       c.id as credential_id, c.access_token_ciphertext, c.access_token_key_id,
+       c.access_token_expires_at, c.version
+  from amc_instances i
+  join amc_accounts a on a.id = i.account_id
+  join credentials c on c.id = a.credential_id
+ where i.id = $1
+
+-- name: arm_timer
+select arm_timer_v1($1, $2, $3, $4)
+
+-- name: disarm_timer
+select disarm_v1(array[$1], $2)
+
+-- name: stray_cancelled
+update stray_executions set cancelled_at = clock_timestamp()
+ where instance_id = $1 and amc_execution_id = $2 and cancelled_at is null

@@ -1,0 +1,31 @@
+-- name: fire
+-- The timer moves on by a guard instead of going away: if the message, the broker or the worker
+-- is lost, it fires again. `statement_timestamp()` may bound an index, `clock_timestamp()` not.
+with due as (
+  select kind, key from timers
+   where kind = $1 and due_at <= statement_timestamp()
+   order by due_at limit $2 for update skip locked
+), moved as (
+  update timers t set due_at = clock_timestamp() + $3::interval
+    from due d where t.kind = d.kind and t.key = d.key
+  returning t.command
+)
+insert into outbox (message_type, body) select $4, command from moved
+returning id
+
+-- name: take_due
+-- For timers whose work is done in place: the caller disarms each when it has done it.
+with due as (
+  select kind, key from timers
+   where kind = $1 and due_at <= statement_timestamp()
+   order by due_at limit $2 for update skip locked
+)
+update timers t set due_at = clock_timestamp() + $3::interval
+  from due d where t.kind = d.kind and t.key = d.key
+returning t.key, t.command
+
+-- name: disarm
+delete from timers where kind = $1 and key = $2
+
+-- name: arm
+select arm_timer_v1($1, $2, $3, $4)

@@ -1,0 +1,46 @@
+"""Timers: everything that must happen later is a row here, and no process keeps time itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from shared.db.pool import Database
+from shared.db.queries import load
+
+_SQL = load("timers")
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimer:
+    """A timer whose time has come, moved on by its guard."""
+
+    key: str
+    command: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """The repository of timers."""
+
+    database: Database
+
+    async def fire(self, kind: str, *, message_type: str, guard: timedelta, limit: int) -> int:
+        """Write the commands of due timers to the outbox; how many there were."""
+        rows = await self.database.fetch(_SQL["fire"], kind, limit, guard, message_type)
+        return len(rows)
+
+    async def take_due(self, kind: str, *, guard: timedelta, limit: int) -> list[DueTimer]:
+        """Due timers whose work the caller does itself, then disarms."""
+        rows = await self.database.fetch(_SQL["take_due"], kind, limit, guard)
+        return [DueTimer(row["key"], row["command"]) for row in rows]
+
+    async def arm(
+        self, kind: str, key: str, *, wait: timedelta, command: Mapping[str, Any]
+    ) -> None:
+        """Set it; an earlier time that is already set stays."""
+        await self.database.execute(_SQL["arm"], kind, key, wait, dict(command))
+
+    async def disarm(self, kind: str, key: str) -> None:
+        """Take it away."""
+        await self.database.execute(_SQL["disarm"], kind, key)
