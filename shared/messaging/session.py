@@ -1,0 +1,209 @@
+"""One connection of a consumer, used until its first surprise, and the subscriptions on it.
+
+A subscription belongs to one lane of the consumer and is a broker-side consumer with a prefetch of
+one: RabbitMQ never delivers a message that could not start at once, so none waits unseen behind
+long work while another replica is idle. A lane whose message was acknowledged early cancels its
+subscription first and consumes again when it is free.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import aiormq
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+
+from shared.domain.errors import BrokerUnavailable
+from shared.messaging.connection import broker_errors, close_connection, open_connection
+
+_RPC_SECONDS: Final = 10.0
+
+
+class Session:
+    """A connection and channel; `lost` calls back once, with the reason."""
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        channel: AbstractChannel,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.connection = connection
+        self.channel = channel
+        self.lost_reason: str | None = None
+        self._on_lost = on_lost
+        self._subscriptions: set[Subscription] = set()
+
+    @classmethod
+    async def open(
+        cls, amqp_url: str, *, name: str, heartbeat: int, on_lost: Callable[[], None]
+    ) -> Self:
+        """BrokerUnavailable if it cannot be had."""
+        connection = await open_connection(amqp_url, name=name, heartbeat=heartbeat)
+        try:
+            with broker_errors("opening a channel"):
+                async with asyncio.timeout(_RPC_SECONDS):
+                    session = cls(connection, await connection.channel(), on_lost)
+                    await session._watch()
+        except BaseException:
+            await close_connection(connection)
+            raise
+        return session
+
+    async def _watch(self) -> None:
+        self.channel.close_callbacks.add(self._on_close)
+        self.connection.close_callbacks.add(self._on_close)
+        underlay = await self.channel.get_underlay_channel()
+        underlay.on_consumer_cancel_callbacks.add(self._on_cancel)
+        await self.channel.set_qos(prefetch_count=1)
+
+    async def _on_close(self, _sender: object, error: BaseException | None) -> None:
+        self.lose(repr(error))
+
+    def _on_cancel(self, frame: aiormq.spec.Basic.Cancel) -> None:
+        self.lose(f"RabbitMQ ended the consumer {frame.consumer_tag}; was its queue deleted?")
+
+    def lose(self, reason: str) -> None:
+        """Give this session up; its subscriptions end, handlers at work are not touched."""
+        if self.lost_reason is None:
+            self.lost_reason = reason
+            self.end_subscriptions()
+            self._on_lost()
+
+    @property
+    def is_live(self) -> bool:
+        return self.lost_reason is None
+
+    def subscribe(self, queue: str) -> "Subscription":
+        subscription = Subscription(self, queue)
+        self._subscriptions.add(subscription)
+        return subscription
+
+    def forget(self, subscription: "Subscription") -> None:
+        self._subscriptions.discard(subscription)
+
+    def end_subscriptions(self) -> None:
+        """Let every idle lane go; busy ones go when their message is answered."""
+        for subscription in self._subscriptions:
+            subscription.end()
+
+    async def probe(self) -> None:
+        """Ask the broker whether it still knows us; lose the session if not.
+
+        Heartbeats see a dead peer only; a consumer that got lost on the way (its queue's leader
+        moved, or a bug) looks alive from here and receives nothing for ever.
+        """
+        queues = {each.queue for each in self._subscriptions if each.is_consuming}
+        try:
+            for queue in queues:
+                await self._probe_queue(queue)
+        except BrokerUnavailable as error:
+            self.lose(error.message)
+
+    async def _probe_queue(self, queue: str) -> None:
+        with broker_errors(f"looking at {queue}"):
+            found = await self.channel.declare_queue(queue, passive=True, timeout=_RPC_SECONDS)
+        still = any(each.queue == queue and each.is_consuming for each in self._subscriptions)
+        if still and not found.declaration_result.consumer_count:
+            raise BrokerUnavailable(f"RabbitMQ no longer has a consumer of {queue}.")
+
+    async def close(self) -> None:
+        """Whatever is not answered yet goes back to its queue."""
+        self.lost_reason = self.lost_reason or "closed"
+        await close_connection(self.connection)
+
+
+class Subscription:
+    """One broker-side consumer; an async context manager around a lane's use of it."""
+
+    def __init__(self, session: Session, queue: str) -> None:
+        self.queue = queue
+        self._session = session
+        self._tag: str | None = None
+        self._inbox: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
+        self._end = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._session.forget(self)
+        await self.cancel()
+
+    @property
+    def is_consuming(self) -> bool:
+        return self._tag is not None
+
+    async def next(self) -> AbstractIncomingMessage | None:
+        """The next message, or None at the end; BrokerUnavailable if consuming is refused."""
+        if self._tag is None and not self._end.is_set():
+            await self._consume()
+        message = None if self._end.is_set() else await self._inbox.get()
+        if message is not None and self._end.is_set():
+            # It came together with the end: leave it to `cancel`.
+            self._inbox.put_nowait(message)
+            return None
+        return message
+
+    async def _consume(self) -> None:
+        with broker_errors(f"subscribing to {self.queue}"):
+            queue = await self._session.channel.get_queue(self.queue, ensure=False)
+            self._tag = await queue.consume(self._receive, timeout=_RPC_SECONDS)
+
+    async def _receive(self, message: AbstractIncomingMessage) -> None:
+        """Runs in a task of aiormq's, which a lost connection cancels: only hand over."""
+        self._inbox.put_nowait(message)
+
+    def end(self) -> None:
+        """No message starts any more; wakes the lane."""
+        self._end.set()
+        self._inbox.put_nowait(None)
+
+    @property
+    def is_ended(self) -> bool:
+        return self._end.is_set()
+
+    async def cancel(self) -> None:
+        """Have the broker deliver no more, and give back what it delivered meanwhile."""
+        tag, self._tag = self._tag, None
+        if tag is None or not self._session.is_live:
+            return
+        try:
+            with broker_errors("ending a subscription"):
+                queue = await self._session.channel.get_queue(self.queue, ensure=False)
+                await queue.cancel(tag, timeout=_RPC_SECONDS)
+        except BrokerUnavailable as error:
+            self._session.lose(error.message)
+        while not self._inbox.empty():
+            message = self._inbox.get_nowait()
+            if message is not None:
+                await give_back(message)
+
+
+async def acknowledge(message: AbstractIncomingMessage) -> bool:
+    """Ack; false if the connection is gone, then the broker will deliver it again."""
+    try:
+        with broker_errors("acknowledging"):
+            async with asyncio.timeout(_RPC_SECONDS):
+                await message.ack()
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+async def give_back(message: AbstractIncomingMessage) -> bool:
+    """Return it to its queue. Not `reject`: from RabbitMQ 4.3 on only that counts to the delivery
+    limit, and this message did nothing wrong. Without a connection it goes back by itself."""
+    try:
+        with broker_errors("returning a message"):
+            async with asyncio.timeout(_RPC_SECONDS):
+                await message.nack(requeue=True)
+    except BrokerUnavailable:
+        return False
+    return True
