@@ -4,12 +4,21 @@ They are found or started by the code `make up` uses, without fsync. Each pytest
 has servers of its own. What cannot be had is a failure that says what to do, never a skip.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.backends import FOR_TESTS, Choice, choose_postgres, choose_rabbitmq, started
+from deploy.local.backends import (
+    FOR_TESTS,
+    AddressNames,
+    Choice,
+    choose_postgres,
+    choose_rabbitmq,
+    private_rabbitmq4,
+    started,
+)
 from deploy.local.problems import LocalStackError
 from deploy.local.profiles import FAST
 from deploy.local.scratch import scratch_folder
@@ -42,7 +51,16 @@ def rabbitmq_url(backend_folder: Path) -> Iterator[str]:
     yield from _url(choose_rabbitmq, backend_folder)
 
 
-def _url(choose: Callable[..., Choice], folder: Path) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def rabbitmq4_url(backend_folder: Path) -> Iterator[str]:
+    """RabbitMQ 4, whatever the machine has: messaging tests run against both."""
+    if given := os.environ.get("AMCFLOW_TEST_AMQP4_URL"):
+        yield given
+        return
+    yield from _url(lambda _: Choice("RabbitMQ 4", private_rabbitmq4), backend_folder)
+
+
+def _url(choose: Callable[[AddressNames], Choice], folder: Path) -> Iterator[str]:
     try:
         with started(choose(FOR_TESTS).open(folder, FAST)) as server:
             yield server.url

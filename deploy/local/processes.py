@@ -7,6 +7,8 @@ from signal import SIGKILL
 
 import psutil  # type: ignore[import-untyped]  # it ships no types; this module is its only user
 
+FOLDER_MARK = "AMCFLOW_NODE_FOLDER"
+
 
 def descendants(pid: int) -> list[int]:
     """Children, their children and so on."""
@@ -32,14 +34,21 @@ def fingerprint(pid: int) -> str:
         return ""
 
 
-def working_in(folder: Path) -> list[int]:
-    """Processes whose current folder is this one or below."""
+def servers_in(folder: Path) -> list[int]:
+    """Our servers with their data below this folder; never a shell that happens to be there."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if Path(process.cwd()).is_relative_to(folder):
+            if Path(_folder_of(process)).is_relative_to(folder):
                 found.append(process.pid)
     return found
+
+
+def _folder_of(process: psutil.Process) -> str:
+    """Postgres overwrites its environment, and in a chroot the current folder means nothing."""
+    if process.name() == "postgres":
+        return str(process.cwd())
+    return str(process.environ().get(FOLDER_MARK, "/"))
 
 
 def kill_quietly(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""Finds the system's RabbitMQ, or gets it: with apt as root, unpacked into a cache otherwise."""
+"""Debian's RabbitMQ programs, installed by the system or unpacked somewhere else."""
 
 import os
 import re
@@ -31,14 +31,16 @@ class DebianRabbitmq:
         return [str(self.root / place / program)]
 
     def environment(self) -> dict[str, str]:
+        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin"
         if self.root == _SYSTEM:
-            return {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin"}
+            return {"PATH": path}
         erlang = self.root / "usr/lib/erlang"
-        libraries = [str(path.parent) for path in self.root.glob("usr/lib/*-linux-*/*.so*")]
+        places = ("lib", "usr/lib")
+        libraries = [path for place in places for path in self.root.glob(f"{place}/*-linux-*")]
         return {
-            "PATH": f"{erlang}/bin:{self.root}/usr/bin:{os.environ.get('PATH', '')}:/usr/sbin",
+            "PATH": f"{erlang}/bin:{self.root}/usr/bin:{path}",
             "ERL_ROOTDIR": str(erlang),
-            "LD_LIBRARY_PATH": ":".join(dict.fromkeys(libraries)),
+            "LD_LIBRARY_PATH": ":".join(str(path) for path in libraries),
         }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.local.owned import wait_until
-from deploy.local.processes import fingerprint, is_alive, kill_quietly, working_in
+from deploy.local.processes import fingerprint, is_alive, kill_quietly, servers_in
 
 _PREFIX = "amcflow-scratch-"
 _OWNER = "owner"
@@ -41,12 +41,18 @@ def sweep(base: Path) -> list[Path]:
 
 
 def end_all_in(folder: Path) -> list[int]:
-    """kill -9 to all that work in this folder, as every process of ours does."""
-    users = working_in(folder)
+    """kill -9 to all servers with their data there."""
+    users = servers_in(folder)
     for pid in users:
         kill_quietly(pid)
     wait_until(lambda: not any(is_alive(pid) for pid in users), seconds=5)
     return users
+
+
+def wait_for_the_last(folder: Path, *, seconds: float = 15.0) -> None:
+    """After kill -9 of a stack its servers need a moment to end; a new one must not meet them."""
+    if not wait_until(lambda: not servers_in(folder), seconds=seconds):
+        end_all_in(folder)
 
 
 def _base() -> Path:
