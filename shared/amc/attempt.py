@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from shared.amc.bodies import Answer, read_body
-from shared.amc.call_log import CallLog, CallRecord
+from shared.amc.call_log import INTERRUPTED, CallLog, CallRecord
 from shared.amc.permits import Permit
 from shared.amc.translate import amc_errors
 from shared.domain.errors import AmcflowError, AmcUnavailable
@@ -25,9 +25,6 @@ from shared.http.transport import BEFORE_FIRST_BYTE
 from shared.security.secrets import AccessToken
 
 T = TypeVar("T")
-
-_NO_ANSWER: Final = "interrupted"
-"""The error code of an attempt that was cancelled from outside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def utc_now() -> datetime:
 class _Seen:
     status: int | None = None
     request_id: str | None = None
-    error_code: str | None = _NO_ANSWER
+    error_code: str | None = INTERRUPTED
 
 
 @dataclass(frozen=True, slots=True)

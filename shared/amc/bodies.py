@@ -23,7 +23,7 @@ _ERROR_MEMBERS: Final = ("details", "message", "errorMessage", "error_descriptio
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\s]+")
 
 
-class UndecodableAnswer(ValueError):  # noqa: N818 - named as the domain's errors are
+class UndecodableAnswer(ValueError):
     """The body is not the JSON object it should be."""
 
 

@@ -4,9 +4,12 @@ Neither tokens nor query strings are in it, so it can be kept and shown.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.domain.ids import InstanceKey
+
+INTERRUPTED: Final = "interrupted"
+"""The error code of an attempt that was cancelled from outside."""
 
 
 @dataclass(frozen=True, slots=True)

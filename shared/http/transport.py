@@ -46,9 +46,7 @@ class GatedTransport(httpx.AsyncBaseTransport):
                     answer = await self._open_session().request(
                         request.method,
                         _exact_url(request.url),
-                        headers=[
-                            (k.decode("ascii"), v.decode("latin-1")) for k, v in request.headers.raw
-                        ],
+                        headers=request.headers.multi_items(),
                         data=body or None,
                         allow_redirects=False,
                         skip_auto_headers=_NO_BODY,
