@@ -1,0 +1,178 @@
+"""Moves executions through AMC's states, in time order, whenever somebody looks.
+
+One heap of coming events and no task: `advance` applies everything that is due, each event at its
+own time, so that states, order of starts and peaks are the same however rarely it is called.
+Time scale divides validation and running; queueing follows from them.
+"""
+
+import heapq
+import itertools
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from services.simulator.clock import Clock
+from services.simulator.distribution import Distribution, seeded
+from services.simulator.execution import ACTIVE, Execution, Order, Status
+from services.simulator.switches import Switches
+from services.simulator.world import Account, Instance
+
+_Event = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long things take at AMC and how much comes out; seconds are AMC's."""
+
+    time_scale: float
+    validation_seconds: float
+    durations: Distribution
+    rows: Distribution
+    seed: int
+
+
+class Engine:
+    """The only writer of executions' states."""
+
+    def __init__(self, clock: Clock, pace: Pace, switches: Callable[[], Switches]) -> None:
+        self._clock = clock
+        self._pace = pace
+        self._switches = switches
+        self._events: list[tuple[float, int, _Event]] = []
+        self._sequence = itertools.count()
+        self._by_id: dict[str, Execution] = {}
+
+    def advance(self) -> float:
+        """Applies what is due; the time it is now."""
+        now = self._clock.now()
+        events = self._events
+        while events and events[0][0] <= now:
+            at, _, event = heapq.heappop(events)
+            event(at)
+        return now
+
+    def at(self, when: float, event: _Event) -> None:
+        """Calls `event` with the time `when`, once that has come."""
+        heapq.heappush(self._events, (when, next(self._sequence), event))
+
+    def find(self, execution_id: str) -> Execution | None:
+        return self._by_id.get(execution_id)
+
+    def create(self, instance: Instance, order: Order, at: float) -> Execution:
+        """Takes an execution in as PENDING at the time `at`."""
+        number = len(instance.executions)
+        seed, query = self._pace.seed, order.query
+        window = (order.window.start_utc, order.window.end_utc)
+        values = sorted(order.parameter_values.items())
+        rows = self._pace.rows.draw(seeded(seed, "rows", query.sql, values, window, instance.id))
+        duration = self._pace.durations.draw(seeded(seed, "duration", instance.id, number))
+        wanted = query.directives
+        execution = Execution(
+            id=str(uuid.uuid4()),
+            number=number,
+            instance=instance,
+            order=order,
+            created_at=at,
+            updated_at=at,
+            run_seconds=duration if wanted.duration is None else wanted.duration,
+            rows=round(rows) if wanted.rows is None else wanted.rows,
+            disable_aggregation_controls=order.body.disable_aggregation_controls,
+        )
+        instance.executions.append(execution)
+        self._by_id[execution.id] = execution
+        self._count_created(instance)
+        self.at(at + self._wall(self._pace.validation_seconds), partial(self._validate, execution))
+        return execution
+
+    def cancel(self, execution: Execution, at: float) -> None:
+        """Ends an active execution as CANCELLED; its place is free at once."""
+        execution.instance.traffic.tally.executions_cancelled += 1
+        self._finish(execution, Status.CANCELLED, at)
+
+    def limit(self, instance: Instance) -> int:
+        """Executions that may run at once on an instance."""
+        own = instance.entry.max_concurrent_executions
+        return self._switches().max_concurrent_executions if own is None else own
+
+    def refill(self, instances: Iterable[Instance]) -> None:
+        """Starts what a raised limit now lets run."""
+        at = self.advance()
+        for instance in instances:
+            self._start_waiting(instance, at)
+
+    def _count_created(self, instance: Instance) -> None:
+        instance.active += 1
+        tally = instance.traffic.tally
+        tally.executions_created += 1
+        tally.peak_active = max(tally.peak_active, instance.active)
+
+    def _validate(self, execution: Execution, at: float) -> None:
+        if execution.status is not Status.PENDING:
+            return
+        execution.validated_at = execution.updated_at = at
+        order = execution.order
+        refusal = order.refusal or order.query.directives.reject
+        if refusal is not None:
+            self._finish(execution, Status.REJECTED, at, refusal)
+        elif order.body.dry_run:
+            execution.run_seconds = 0.0
+            self._finish(execution, Status.SUCCEEDED, at)
+        else:
+            execution.instance.waiting.append(execution)
+            self._start_waiting(execution.instance, at)
+
+    def _start_waiting(self, instance: Instance, at: float) -> None:
+        waiting, limit = instance.waiting, self.limit(instance)
+        while waiting and instance.running < limit and not self._is_full(instance.account):
+            execution = waiting.popleft()
+            if execution.status is Status.PENDING:
+                self._start(execution, at)
+
+    def _is_full(self, account: Account) -> bool:
+        return account.running >= self._switches().max_concurrent_executions_per_account
+
+    def _start(self, execution: Execution, at: float) -> None:
+        instance = execution.instance
+        execution.status = Status.RUNNING
+        execution.started_at = execution.updated_at = at
+        instance.running += 1
+        instance.account.running += 1
+        tally = instance.traffic.tally
+        tally.peak_running = max(tally.peak_running, instance.running)
+        timeout = execution.order.body.workflow_execution_timeout_seconds
+        ends = at + self._wall(min(execution.run_seconds, timeout))
+        self.at(ends, partial(self._end_run, execution))
+
+    def _end_run(self, execution: Execution, at: float) -> None:
+        if execution.status is not Status.RUNNING:
+            return
+        order = execution.order
+        timeout = order.body.workflow_execution_timeout_seconds
+        if execution.run_seconds > timeout:
+            reason = f"Workflow execution timed out after {timeout} seconds."
+            execution.run_seconds = timeout
+            self._finish(execution, Status.FAILED, at, reason)
+        elif order.query.directives.fail is not None:
+            self._finish(execution, Status.FAILED, at, order.query.directives.fail)
+        else:
+            self._finish(execution, Status.SUCCEEDED, at)
+
+    def _finish(
+        self, execution: Execution, status: Status, at: float, reason: str | None = None
+    ) -> None:
+        assert execution.status in ACTIVE
+        instance, account = execution.instance, execution.instance.account
+        was_running, was_full = execution.status is Status.RUNNING, self._is_full(account)
+        execution.status, execution.status_reason = status, reason
+        execution.finished_at = execution.updated_at = at
+        instance.active -= 1
+        instance.traffic.tally.finished[status] += 1
+        if was_running:
+            instance.running -= 1
+            account.running -= 1
+            for other in account.instances if was_full else [instance]:
+                self._start_waiting(other, at)
+
+    def _wall(self, amc_seconds: float) -> float:
+        return amc_seconds / self._pace.time_scale

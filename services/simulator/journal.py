@@ -1,0 +1,42 @@
+"""The last requests as they came, without tokens, bodies or signatures."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+
+class Entry(TypedDict):
+    """One request; `status` is 0 when the connection was cut instead of an answer."""
+
+    seq: int
+    method: str
+    path: str
+    status: int
+    instance_id: str | None
+    arrived_at: float
+    request_id: str
+    fault: str | None
+
+
+@dataclass(slots=True)
+class Journal:
+    """A ring of entries, numbered from 1 in the order in which they were answered."""
+
+    size: int
+    _entries: deque[Entry] = field(init=False)
+    _last: int = 0
+
+    def __post_init__(self) -> None:
+        self._entries = deque(maxlen=self.size)
+
+    def next_seq(self) -> int:
+        self._last += 1
+        return self._last
+
+    def add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def after(self, seq: int, limit: int) -> list[Entry]:
+        """Up to `limit` remembered entries with a higher number, oldest first."""
+        found = [entry for entry in self._entries if entry["seq"] > seq]
+        return found[:limit]

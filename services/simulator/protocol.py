@@ -1,0 +1,53 @@
+"""uvicorn's HTTP protocol and server, able to cut a connection and to stop within a second."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Generator
+
+from starlette.types import Receive, Scope
+from typing_extensions import override
+from uvicorn import Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_EXTENSION = "simulator.transport"
+_GRACE_SECONDS = 0.5
+
+
+class CuttableProtocol(HttpToolsProtocol):
+    """Puts the transport within reach of the application."""
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
+
+
+async def cut(scope: Scope, receive: Receive, *, flush: bool = False) -> None:
+    """Closes the client's connection; with `flush` what was written is still sent."""
+    transport: asyncio.Transport = scope["extensions"][_EXTENSION]["transport"]
+    if flush:
+        transport.close()
+    else:
+        transport.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class StoppableServer(Server):
+    """A server that ends with exit code 0 on SIGTERM, open connections or not."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        loop = asyncio.get_running_loop()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signum, self._stop)
+        yield
+
+    def _stop(self) -> None:
+        self.should_exit = True
+        asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._force)
+
+    def _force(self) -> None:
+        self.force_exit = True

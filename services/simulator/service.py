@@ -1,0 +1,49 @@
+"""Wires the simulator to a socket and serves until a signal."""
+
+import socket
+
+import uvicorn
+
+from services.simulator.clock import SystemClock
+from services.simulator.protocol import CuttableProtocol, StoppableServer
+from services.simulator.settings import SimulatorSettings
+from services.simulator.simulator import build_simulator
+from services.simulator.web.app import build_app
+
+_BACKLOG = 2048
+
+
+def listen(settings: SimulatorSettings) -> socket.socket:
+    """A listening socket; OSError if the address is not to be had."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((settings.host, settings.port))
+    except OSError:
+        opened.close()
+        raise
+    opened.listen(_BACKLOG)
+    return opened
+
+
+def serve(settings: SimulatorSettings) -> None:
+    """Runs until SIGTERM or SIGINT. Connections wait in the backlog from the printed line on."""
+    app = build_app(build_simulator(settings, SystemClock()))
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=CuttableProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+    )
+    opened = listen(settings)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(  # noqa: T201  how whoever started us learns the port
+        f"simulator: listening on http://{host}:{opened.getsockname()[1]}", flush=True
+    )
+    StoppableServer(config).run(sockets=[opened])

@@ -1,0 +1,68 @@
+"""What the simulator can be told at start, by flags or by AMCFLOW_SIMULATOR_* variables."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
+
+from services.simulator.distribution import Distribution
+
+
+def _profile(text: str) -> str:
+    Distribution.parse(text)
+    return text
+
+
+Profile = Annotated[str, AfterValidator(_profile)]
+
+
+class SimulatorSettings(BaseSettings):
+    """The simulator's start values; what may change while it runs is in `switches`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="AMCFLOW_SIMULATOR_",
+        frozen=True,
+        extra="ignore",
+        cli_kebab_case=True,
+        cli_prog_name="python -m services.simulator",
+    )
+
+    check: CliImplicitFlag[bool] = Field(False, description="validate the settings and exit")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8090, ge=0, le=65535, description="0 takes a free port")
+    seed: int = Field(7, description="decides every random choice")
+    time_scale: float = Field(
+        1.0,
+        gt=0,
+        description="divides what AMC does (validation, queueing, running) and nothing else",
+    )
+    world: Path | None = Field(None, description="JSON file with accounts and instances")
+
+    client_id: str = "amzn1.application-oa2-client.simulator0000000000000000000000"
+    client_secret: SecretStr = SecretStr("simulator-client-secret-not-a-real-one")
+    refresh_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("Atzr|sim-default",), description="refresh tokens known from the start"
+    )
+    token_lifetime_seconds: float = Field(3600, gt=0, description="wall time")
+    rotate_refresh_tokens: bool = Field(
+        False, description="start value of the switch of the same name"
+    )
+
+    requests_per_second: int = Field(10, ge=1, description="per instance, start value")
+    max_concurrent_executions: int = Field(10, ge=1, description="per instance, start value")
+    max_concurrent_executions_per_account: int = Field(200, ge=1, description="start value")
+    validation_seconds: float = Field(2.0, ge=0, description="AMC seconds")
+    duration_profile: Profile = Field("lognormal:90:0.4:900", description="AMC seconds of a run")
+    rows_profile: Profile = Field("uniform:20:400", description="rows of a result")
+    part_bytes: int = Field(64 * 2**20, ge=1, description="larger results come in parts, up to 5")
+    url_lifetime_seconds: int = Field(600, ge=1, description="of result URLs, wall time")
+    journal_size: int = Field(20_000, ge=0, description="requests remembered")
+    public_url: str | None = Field(
+        None, description="base of result URLs; default: the Host header of the request"
+    )
+
+    @property
+    def token_lifetime(self) -> timedelta:
+        return timedelta(seconds=self.token_lifetime_seconds)

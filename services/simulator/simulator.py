@@ -1,0 +1,90 @@
+"""Everything the simulator knows, in one place that the HTTP side is given."""
+
+import secrets
+from collections import Counter
+from dataclasses import dataclass, field
+
+from services.simulator.clock import Clock
+from services.simulator.distribution import Distribution, seeded
+from services.simulator.engine import Engine, Pace
+from services.simulator.faults import Faults
+from services.simulator.journal import Journal
+from services.simulator.results.build import Results
+from services.simulator.results.presigned import Signer
+from services.simulator.settings import SimulatorSettings
+from services.simulator.switches import Switches
+from services.simulator.tokens import Tokens
+from services.simulator.traffic import Tally
+from services.simulator.world import DEFAULT_WORLD, Instance, World, WorldDocument
+
+
+@dataclass(slots=True)
+class Simulator:
+    """The state of one simulated Amazon."""
+
+    settings: SimulatorSettings
+    clock: Clock
+    switches: Switches
+    world: World
+    tokens: Tokens
+    engine: Engine
+    results: Results
+    signer: Signer
+    faults: Faults
+    journal: Journal
+    elsewhere: Tally = field(default_factory=Tally)
+    """Requests that belong to no instance."""
+    store_by_status: Counter[str] = field(default_factory=Counter)
+    """Answers of the result store."""
+
+    def rate_limit(self, instance: Instance) -> int | None:
+        """Requests per second let in on an instance; None for no limit."""
+        if not self.switches.limits_enabled:
+            return None
+        own = instance.entry.requests_per_second
+        return self.switches.requests_per_second if own is None else own
+
+    def public_base(self, host: str) -> str:
+        """Where result links point to."""
+        return (self.settings.public_url or f"http://{host}").rstrip("/")
+
+
+def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
+    """A simulator in its first state; ValueError or OSError for a bad world file."""
+    switches = Switches(
+        requests_per_second=settings.requests_per_second,
+        max_concurrent_executions=settings.max_concurrent_executions,
+        max_concurrent_executions_per_account=settings.max_concurrent_executions_per_account,
+        rotate_refresh_tokens=settings.rotate_refresh_tokens,
+    )
+    pace = Pace(
+        time_scale=settings.time_scale,
+        validation_seconds=settings.validation_seconds,
+        durations=Distribution.parse(settings.duration_profile),
+        rows=Distribution.parse(settings.rows_profile),
+        seed=settings.seed,
+    )
+    world = World()
+    world.add(_first_world(settings), at=clock.now())
+    tokens = Tokens(clock, settings.token_lifetime)
+    for refresh_token in settings.refresh_tokens:
+        tokens.register(refresh_token)
+    simulator = Simulator(
+        settings=settings,
+        clock=clock,
+        switches=switches,
+        world=world,
+        tokens=tokens,
+        engine=Engine(clock, pace, lambda: simulator.switches),
+        results=Results(settings.seed, settings.part_bytes),
+        signer=Signer(secrets.token_bytes(32), settings.url_lifetime_seconds),
+        faults=Faults(seeded(settings.seed, "faults")),
+        journal=Journal(settings.journal_size),
+    )
+    return simulator
+
+
+def _first_world(settings: SimulatorSettings) -> WorldDocument:
+    if settings.world is None:
+        return DEFAULT_WORLD
+    return WorldDocument.model_validate_json(settings.world.read_bytes())

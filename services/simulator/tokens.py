@@ -1,0 +1,110 @@
+"""Login with Amazon's grants: which refresh tokens are good, which access tokens live."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from services.simulator.clock import Clock
+
+_CODE_SECONDS = 300.0
+_SWEEP_EVERY = 1000
+
+
+@dataclass(slots=True, eq=False)
+class Grant:
+    """One user's consent. `accounts` limits what it may see; None means every account."""
+
+    refresh_token: str
+    accounts: frozenset[str] | None = None
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A token that may be used until `expires_at`, by the client it was given to."""
+
+    grant: Grant
+    expires_at: float
+
+
+@dataclass(slots=True)
+class _Code:
+    grant: Grant
+    expires_at: float
+
+
+@dataclass(slots=True)
+class Tokens:
+    """Everything issued so far. Tokens are random, never derived from the seed."""
+
+    clock: Clock
+    lifetime: timedelta
+    refreshes: int = 0
+    refused: int = 0
+    _grants: dict[str, Grant] = field(default_factory=dict)
+    _access: dict[str, AccessToken] = field(default_factory=dict)
+    _codes: dict[str, _Code] = field(default_factory=dict)
+    _issued: int = 0
+
+    def register(self, refresh_token: str, accounts: frozenset[str] | None = None) -> Grant:
+        """Makes a refresh token good, again if it was revoked."""
+        grant = Grant(refresh_token, accounts)
+        self._grants[refresh_token] = grant
+        return grant
+
+    def grant(self, refresh_token: str) -> Grant | None:
+        """The grant, unless it was revoked or never given."""
+        found = self._grants.get(refresh_token)
+        return None if found is None or found.revoked else found
+
+    def issue_code(self) -> str:
+        """A single-use authorization code for a new grant; good for five minutes."""
+        code = "SIM" + secrets.token_hex(12)
+        grant = Grant("Atzr|sim-" + secrets.token_urlsafe(24))
+        self._codes[code] = _Code(grant, self.clock.now() + _CODE_SECONDS)
+        return code
+
+    def redeem(self, code: str) -> Grant | None:
+        """The code's grant, once."""
+        found = self._codes.pop(code, None)
+        if found is None or found.expires_at <= self.clock.now():
+            return None
+        self._grants[found.grant.refresh_token] = found.grant
+        return found.grant
+
+    def issue(self, grant: Grant) -> str:
+        """A new access token; older ones live on."""
+        token = "Atza|" + secrets.token_urlsafe(48)
+        now = self.clock.now()
+        self._access[token] = AccessToken(grant, now + self.lifetime.total_seconds())
+        self._issued += 1
+        if self._issued % _SWEEP_EVERY == 0:
+            self._access = {k: v for k, v in self._access.items() if v.expires_at > now}
+        return token
+
+    def rotate(self, grant: Grant) -> None:
+        """Gives the grant a new refresh token; the old one is unknown from now on."""
+        self._grants.pop(grant.refresh_token, None)
+        grant.refresh_token = "Atzr|sim-" + secrets.token_urlsafe(24)
+        self._grants[grant.refresh_token] = grant
+
+    def access(self, token: str) -> AccessToken | None:
+        """The token if it may be used now."""
+        found = self._access.get(token)
+        if found is None or found.grant.revoked or found.expires_at <= self.clock.now():
+            return None
+        return found
+
+    def expire(self, token: str) -> None:
+        self._access.pop(token, None)
+
+    def expire_all(self) -> None:
+        self._access.clear()
+
+    def revoke(self, grant: Grant) -> None:
+        """The user takes consent back: refresh token and access tokens are dead."""
+        grant.revoked = True
+
+    def grant_of_access(self, token: str) -> Grant | None:
+        found = self._access.get(token)
+        return found.grant if found else None

@@ -1,0 +1,60 @@
+"""Puts the routes together, and turns refusals into answers."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, ExceptionHandler
+
+from services.simulator.refusal import Refusal, Throttled
+from services.simulator.simulator import Simulator
+from services.simulator.web.administration import Administration
+from services.simulator.web.answers import error, throttled
+from services.simulator.web.control import Control
+from services.simulator.web.datasources import DataSources
+from services.simulator.web.door import Door
+from services.simulator.web.executions import Executions
+from services.simulator.web.gateway import Gateway
+from services.simulator.web.login import Login
+from services.simulator.web.object_store import ObjectStore
+from services.simulator.web.witness import Witness
+from services.simulator.web.workflows import Workflows
+
+
+def build_app(simulator: Simulator) -> ASGIApp:
+    """The whole HTTP side of one simulator."""
+    door = Door(simulator)
+    routes = [
+        *Executions(simulator, door).routes(),
+        *Workflows(simulator, door).routes(),
+        *DataSources(door).routes(),
+        *Administration(simulator, door).routes(),
+        *Login(simulator).routes(),
+        *ObjectStore(simulator).routes(),
+        *Control(simulator).routes(),
+        *Witness(simulator).routes(),
+    ]
+
+    def refused(_request: Request, refusal: Exception) -> Response:
+        assert isinstance(refusal, Refusal)
+        if isinstance(refusal, Throttled):
+            switches = simulator.switches
+            return throttled(switches.throttle_flavour, switches, refusal.details)
+        return error(refusal.status, refusal.details, refusal.extra)
+
+    handlers: dict[type[Exception] | int, ExceptionHandler] = {
+        Refusal: refused,
+        HTTPException: _not_routed,
+        Exception: _broken,
+    }
+    return Gateway(simulator, Starlette(routes=routes, exception_handlers=handlers))
+
+
+def _not_routed(_request: Request, failure: Exception) -> Response:
+    assert isinstance(failure, HTTPException)
+    return error(failure.status_code, failure.detail)
+
+
+def _broken(_request: Request, _failure: Exception) -> Response:
+    """Our own mistake: an answer without a traceback; uvicorn logs the traceback."""
+    return error(500, "Internal Server Error")

@@ -1,0 +1,147 @@
+"""The execution operations of the reporting API."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.simulator.bodies import ExecutionBody, ExecutionChange, read_body
+from services.simulator.execution import ACTIVE, Execution, Order, Status, Workflow
+from services.simulator.refusal import Refusal, Throttled
+from services.simulator.simulator import Simulator
+from services.simulator.web.answers import EXECUTIONS, answer, empty_object
+from services.simulator.web.door import Door
+from services.simulator.web.execution_list import select_page
+from services.simulator.web.object_store import result_links
+from services.simulator.web.rendering import render_execution
+from services.simulator.web.workflows import compile_workflow, undeclared_text, unknown_workflow
+from services.simulator.windows import resolve_window
+from services.simulator.world import Instance
+
+_BASE = "/amc/reporting/{instance_id}/workflowExecutions"
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """Create, read, list and cancel executions, and the links to their results."""
+
+    simulator: Simulator
+    door: Door
+
+    def routes(self) -> list[Route]:
+        item = _BASE + "/{execution_id}"
+        return [
+            Route(_BASE, self.list_executions, methods=["GET"]),
+            Route(_BASE, self.create_execution, methods=["POST"]),
+            Route(item, self.get_execution, methods=["GET"]),
+            Route(item, self.change_execution, methods=["PUT"]),
+            Route(item + "/downloadUrls", self.download_urls, methods=["GET"]),
+        ]
+
+    async def list_executions(self, request: Request) -> Response:
+        instance = self.door.instance(request)
+        page, more, with_sql = select_page(instance, request)
+        shown = [render_execution(execution, with_sql=with_sql) for execution in page]
+        return answer({"executions": shown, **({"nextToken": more} if more else {})}, EXECUTIONS)
+
+    async def create_execution(self, request: Request) -> Response:
+        instance = self.door.instance(request)
+        raw = await request.body()
+        return answer(render_execution(self.create(instance, raw, request.state.at)), EXECUTIONS)
+
+    async def get_execution(self, request: Request) -> Response:
+        return answer(render_execution(self._named(request)), EXECUTIONS)
+
+    async def change_execution(self, request: Request) -> Response:
+        """A partial update: status CANCELLED cancels, other members untouched."""
+        execution = self._named(request)
+        change = read_body(ExecutionChange, await request.body())
+        if execution.status not in ACTIVE:
+            text = f"Workflow execution with ID {execution.id} is already {execution.status}."
+            raise Refusal(400, text)
+        if change.status is not None and change.status.upper() != Status.CANCELLED:
+            raise Refusal(400, "status can only be changed to CANCELLED.")
+        if change.disable_aggregation_controls is not None:
+            execution.disable_aggregation_controls = change.disable_aggregation_controls
+        if change.status is not None:
+            self.simulator.engine.cancel(execution, request.state.at)
+        return empty_object()
+
+    async def download_urls(self, request: Request) -> Response:
+        execution = self._named(request)
+        if not execution.has_result:
+            status = self.simulator.switches.unavailable_download_status
+            text = f"Execution with ID {execution.id} is unavailable for download."
+            raise Refusal(status, text)
+        base = self.simulator.public_base(request.headers.get("host", "localhost"))
+        links = result_links(self.simulator, execution, base, request.state.at)
+        return answer({"downloadUrls": links.files, "metadataDownloadUrls": links.metadata})
+
+    def create(self, instance: Instance, raw: bytes, at: float) -> Execution:
+        """Takes in one execution as of `at`; Refusal if AMC would not."""
+        body = read_body(ExecutionBody, raw)
+        workflow_id, workflow = self._workflow(instance, body)
+        window = resolve_window(body, at)
+        values = _parameter_values(workflow, body)
+        self._check_concurrency(instance)
+        workflow.runs += 1
+        order = Order(
+            workflow_id=workflow_id,
+            query=workflow.query,
+            body=body,
+            window=window,
+            parameter_values=values,
+            refusal=_refusal(instance, workflow, body),
+            run=workflow.runs,
+        )
+        return self.simulator.engine.create(instance, order, at)
+
+    def _workflow(self, instance: Instance, body: ExecutionBody) -> tuple[str, Workflow]:
+        if (body.workflow_id is None) == (body.workflow is None):
+            raise Refusal(400, "Exactly one of workflowId and workflow must be provided.")
+        switches = self.simulator.switches
+        if body.workflow is not None:
+            workflow_id = body.workflow.workflow_id or f"transient_{uuid4()}"
+            return workflow_id, compile_workflow(workflow_id, body.workflow, switches)
+        workflow_id = body.workflow_id or ""
+        if workflow_id not in instance.workflows:
+            raise unknown_workflow(workflow_id, switches)
+        return workflow_id, instance.workflows[workflow_id]
+
+    def _check_concurrency(self, instance: Instance) -> None:
+        limit = self.simulator.engine.limit(instance)
+        if self.simulator.switches.concurrency_mode == "refuse" and instance.active >= limit:
+            instance.traffic.tally.throttled["concurrency"] += 1
+            raise Throttled(
+                f"You have reached your execution limit of {limit} workflowExecutions"
+                " that are in PENDING or RUNNING status."
+            )
+
+    def _named(self, request: Request) -> Execution:
+        instance = self.door.instance(request)
+        execution_id = str(request.path_params["execution_id"])
+        found = self.simulator.engine.find(execution_id)
+        if found is None or found.instance is not instance:
+            raise Refusal(400, f"Workflow execution with ID {execution_id} does not exist.")
+        return found
+
+
+def _parameter_values(workflow: Workflow, body: ExecutionBody) -> dict[str, object]:
+    """The values given, with defaults filled in; Refusal 400 for a used one that has neither."""
+    defaults = {p.name: p.default_value for p in workflow.body.input_parameters}
+    for name in sorted(workflow.query.parameters & defaults.keys()):
+        if body.parameter_values.get(name) is None and defaults[name] is None:
+            raise Refusal(400, f"No value was provided for parameter {name}.")
+    known = {name: value for name, value in defaults.items() if value is not None}
+    return {**known, **body.parameter_values}
+
+
+def _refusal(instance: Instance, workflow: Workflow, body: ExecutionBody) -> str | None:
+    """Why AMC's asynchronous validation will reject what it has just accepted."""
+    if workflow.undeclared:
+        return undeclared_text(workflow)
+    if instance.entry.type == "SANDBOX" and not body.require_synthetic_data:
+        return "requireSyntheticData must be true for executions on a sandbox instance."
+    return None

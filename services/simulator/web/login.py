@@ -1,0 +1,117 @@
+"""Login with Amazon's token endpoint, with its error bodies."""
+
+import hmac
+import json
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.simulator.simulator import Simulator
+from services.simulator.tokens import Grant
+
+_INVALID_GRANT = (
+    "The request has an invalid grant parameter : {}."
+    " User may have revoked or didn't grant the permission."
+)
+
+
+class LoginError(Exception):
+    """An OAuth error answer."""
+
+    def __init__(self, status: int, error: str, description: str) -> None:
+        super().__init__(description)
+        self.status = status
+        self.error = error
+        self.description = description
+
+
+def form_of(raw: bytes, content_type: str) -> dict[str, str]:
+    """The members of a form or JSON body; none if it is neither."""
+    text = raw.decode("utf-8", "replace")
+    if "json" not in content_type:
+        return dict(parse_qsl(text))
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    members = value.items() if isinstance(value, dict) else ()
+    return {key: member for key, member in members if isinstance(member, str)}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """POST /auth/o2/token."""
+
+    simulator: Simulator
+
+    def routes(self) -> list[Route]:
+        return [Route("/auth/o2/token", self.token, methods=["POST"])]
+
+    async def token(self, request: Request) -> Response:
+        form = form_of(await request.body(), request.headers.get("content-type", ""))
+        tokens = self.simulator.tokens
+        try:
+            grant = self._grant(form)
+        except LoginError as failure:
+            tokens.refused += 1
+            body = {"error": failure.error, "error_description": failure.description}
+            body["request_id"] = str(request.state.request_id)
+            return Response(json.dumps(body), failure.status, media_type="application/json")
+        tokens.refreshes += 1
+        body = {
+            "access_token": tokens.issue(grant),
+            "refresh_token": grant.refresh_token,
+            "token_type": "bearer",
+        }
+        expires_in = max(1, int(tokens.lifetime.total_seconds()))
+        payload = json.dumps({**body, "expires_in": expires_in})
+        headers = {"cache-control": "no-store", "pragma": "no-cache"}
+        return Response(payload, 200, headers, media_type="application/json")
+
+    def _grant(self, form: dict[str, str]) -> Grant:
+        kind = form.get("grant_type")
+        if not kind:
+            raise _missing("grant_type")
+        if kind not in {"refresh_token", "authorization_code"}:
+            text = "The authorization grant type is not supported by the authorization server"
+            raise LoginError(400, "unsupported_grant_type", text)
+        self._check_client(form)
+        return self._refreshed(form) if kind == "refresh_token" else self._redeemed(form)
+
+    def _check_client(self, form: dict[str, str]) -> None:
+        for name in ("client_id", "client_secret"):
+            if not form.get(name):
+                raise _missing(name)
+        settings = self.simulator.settings
+        secret = settings.client_secret.get_secret_value()
+        same_secret = hmac.compare_digest(form["client_secret"].encode(), secret.encode())
+        if form["client_id"] != settings.client_id or not same_secret:
+            raise LoginError(401, "invalid_client", "Client authentication failed")
+
+    def _refreshed(self, form: dict[str, str]) -> Grant:
+        if not form.get("refresh_token"):
+            raise _missing("refresh_token")
+        tokens = self.simulator.tokens
+        grant = tokens.grant(form["refresh_token"])
+        if grant is None:
+            raise LoginError(400, "invalid_grant", _INVALID_GRANT.format("refresh_token"))
+        if self.simulator.switches.rotate_refresh_tokens:
+            tokens.rotate(grant)
+        return grant
+
+    def _redeemed(self, form: dict[str, str]) -> Grant:
+        for name in ("code", "redirect_uri"):
+            if not form.get(name):
+                raise _missing(name)
+        grant = self.simulator.tokens.redeem(form["code"])
+        if grant is None:
+            raise LoginError(400, "invalid_grant", _INVALID_GRANT.format("code"))
+        return grant
+
+
+def _missing(name: str) -> LoginError:
+    text = f"The request is missing a required parameter : {name}"
+    return LoginError(400, "invalid_request", text)

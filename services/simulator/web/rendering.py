@@ -1,0 +1,87 @@
+"""An execution as AMC shows it: members left out when there is nothing to say, alphabetical."""
+
+import re
+
+from services.simulator.catalogue import Column
+from services.simulator.clock import iso_millis, iso_seconds, moment
+from services.simulator.execution import Execution, Status
+from services.simulator.results.build import columns_of
+
+_EXPIRES_AFTER = 86_400.0
+_WAITS_BEFORE = 3_600.0
+_INVALIDATION_OFFSET = 266_400
+_DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
+
+
+def render_execution(execution: Execution, *, with_sql: bool = False) -> dict[str, object]:
+    """The members of section 1.6 for the execution's present state."""
+    order = execution.order
+    members: dict[str, object] = {
+        "createTime": iso_seconds(execution.created_at),
+        "dataGaps": [],
+        "disableAggregationControls": execution.disable_aggregation_controls,
+        "executionCategory": "AD_HOC",
+        "expireTime": iso_seconds(execution.created_at + _EXPIRES_AFTER),
+        "ignoreDataGaps": order.body.ignore_data_gaps,
+        "lastUpdatedTime": iso_seconds(execution.updated_at),
+        "parameterValues": dict(order.parameter_values),
+        "status": execution.status.value,
+        "timeWindowTimeZoneOriginal": order.window.zone,
+        "waitUntil": iso_seconds(execution.created_at - _WAITS_BEFORE),
+        "workflowExecutionId": execution.id,
+        "workflowExecutionTimeoutSeconds": order.body.workflow_execution_timeout_seconds,
+        "workflowId": order.workflow_id,
+    }
+    if order.window.explicit or execution.status is not Status.PENDING:
+        members |= _window(execution)
+    if order.body.require_synthetic_data:
+        members["requireSyntheticData"] = True
+    if execution.validated_at is not None:
+        members["validatedTime"] = iso_millis(execution.validated_at)
+    if execution.status_reason is not None:
+        members["statusReason"] = execution.status_reason
+    if execution.status is Status.SUCCEEDED:
+        members |= _outcome(execution)
+    if with_sql:
+        members["sqlQuery"] = order.query.sql
+    return dict(sorted(members.items()))
+
+
+def output_uri(execution: Execution) -> str:
+    """Where AMC would put the result in the customer's bucket; `N/A` without one."""
+    bucket = execution.instance.entry.s3_bucket_name
+    if not bucket or not execution.has_result:
+        return "N/A"
+    workflow_id, day = execution.order.workflow_id, f"{moment(execution.created_at):%Y-%m-%d}"
+    return f"s3://{bucket}/workflow={workflow_id}/schedule=adhoc/{day}-{workflow_id}-ver1.csv"
+
+
+def _window(execution: Execution) -> dict[str, object]:
+    window = execution.order.window
+    return {
+        "timeWindowStart": window.start_utc,
+        "timeWindowEnd": window.end_utc,
+        "timeWindowStartOriginal": window.start_original,
+        "timeWindowEndOriginal": window.end_original,
+    }
+
+
+def _outcome(execution: Execution) -> dict[str, object]:
+    return {
+        "availableTimeBeforeWindowSecs": 0,
+        "executionTime": round(execution.run_seconds),
+        "invalidationOffsetSecs": _INVALIDATION_OFFSET,
+        "outputColumns": [_output_column(column) for column in columns_of(execution)],
+        "outputS3URI": output_uri(execution),
+    }
+
+
+def _output_column(column: Column) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "columnType": column.column_type,
+        "dataType": column.data_type.partition("(")[0].partition("<")[0],
+        "name": column.name,
+    }
+    if decimal := _DECIMAL.fullmatch(column.data_type):
+        shown |= {"precision": int(decimal[1]), "scale": int(decimal[2])}
+    return shown

@@ -1,0 +1,95 @@
+"""Time windows: from a type, or a start and an end in some zone, to two moments.
+
+Windows are half-open. Data count as complete 48 hours after the event and reach back 13 months.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from services.simulator.bodies import ExecutionBody
+from services.simulator.clock import moment
+from services.simulator.refusal import Refusal
+
+_FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z?")
+_COMPLETE_AFTER = timedelta(hours=48)
+_LOOK_BACK = timedelta(days=396)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What an execution covers; start and end are aware and in the zone that was asked for."""
+
+    start: datetime
+    end: datetime
+    zone: str
+    explicit: bool
+
+    @property
+    def start_utc(self) -> str:
+        return f"{self.start.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def end_utc(self) -> str:
+        return f"{self.end.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+    @property
+    def start_original(self) -> str:
+        return f"{self.start:%Y-%m-%dT%H:%M:%S}"
+
+    @property
+    def end_original(self) -> str:
+        return f"{self.end:%Y-%m-%dT%H:%M:%S}"
+
+
+def resolve_window(body: ExecutionBody, now: float) -> Window:
+    """Refusal 400 for a window AMC does not take."""
+    zone_name = body.time_window_time_zone or "UTC"
+    zone = parse_zone(zone_name)
+    if body.time_window_type == "EXPLICIT":
+        start = parse_time(body.time_window_start, "timeWindowStart", zone)
+        end = parse_time(body.time_window_end, "timeWindowEnd", zone)
+        if start >= end:
+            raise Refusal(400, "timeWindowStart must be before timeWindowEnd.")
+        return Window(start, end, zone_name, explicit=True)
+    if body.time_window_start or body.time_window_end:
+        raise Refusal(
+            400, "timeWindowStart and timeWindowEnd are only valid with timeWindowType EXPLICIT."
+        )
+    start, end = _named(body.time_window_type, moment(now).astimezone(zone))
+    return Window(start, end, zone_name, explicit=False)
+
+
+def parse_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Refusal(400, f"Invalid time zone: {name}") from None
+
+
+def parse_time(text: str | None, member: str, zone: ZoneInfo) -> datetime:
+    """The moment of `yyyy-MM-dd'T'HH:mm:ss`, a trailing Z ignored; Refusal 400 otherwise."""
+    if text is None or not _FORM.fullmatch(text):
+        raise Refusal(400, f"{member} must have the format yyyy-MM-dd'T'HH:mm:ss.")
+    try:
+        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=zone)
+    except ValueError:
+        raise Refusal(400, f"{member} is not a date: {text}") from None
+
+
+def _named(kind: str, now: datetime) -> tuple[datetime, datetime]:
+    complete = (now - _COMPLETE_AFTER).replace(hour=0, minute=0, second=0, microsecond=0)
+    month = complete.replace(day=1)
+    match kind:
+        case "MOST_RECENT_WEEK":
+            return complete - timedelta(days=7), complete
+        case "CURRENT_MONTH":
+            # On the first complete day of a month nothing of it is complete yet.
+            return min(month, complete - timedelta(days=1)), complete
+        case "PREVIOUS_MONTH":
+            return (month - timedelta(days=1)).replace(day=1), month
+        case "ALL":
+            return complete - _LOOK_BACK, complete
+        case _:
+            return complete - timedelta(days=1), complete
