@@ -4,24 +4,13 @@ A key is written in the transaction of what it asked for: either both exist or n
 at once meet on the primary key; the later one gets StaleTransition and reads the first's answer.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shared.db.acceptance import RememberedRequest
 from shared.db.pool import Connection, Database
 from shared.db.queries import load
 
 _SQL = load("idempotency")
-
-
-@dataclass(frozen=True, slots=True)
-class RememberedRequest:
-    """One answered request; `response` is the JSON that a repetition gets."""
-
-    owner: str
-    scope: str
-    key: str
-    request_sha256: bytes
-    response: Mapping[str, object]
 
 
 async def remember(connection: Connection, request: RememberedRequest | None) -> None:
@@ -33,7 +22,7 @@ async def remember(connection: Connection, request: RememberedRequest | None) ->
             request.scope,
             request.key,
             request.request_sha256,
-            dict(request.response),
+            request.response,
         )
 
 

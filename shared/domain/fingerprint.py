@@ -9,19 +9,20 @@ import json
 from collections.abc import Sequence
 from uuid import UUID
 
+from shared.domain.claims import DeclaredParameter
 from shared.domain.ids import WORKFLOW_PREFIX, AmcWorkflowId, show
-from shared.domain.parameters import Parameter, in_order
+from shared.domain.parameters import as_json, in_order
 
 _DIGITS = 16
 
 
 def amc_workflow_id(
-    workflow_id: UUID, sql_query: str, parameters: Sequence[Parameter]
+    workflow_id: UUID, sql_query: str, parameters: Sequence[DeclaredParameter]
 ) -> AmcWorkflowId:
     """`wf_<our id>_<hash of SQL and declared parameters>`: only characters that AMC allows."""
     content = json.dumps(
         {
-            "parameters": [parameter.as_json() for parameter in in_order(parameters)],
+            "parameters": [as_json(parameter) for parameter in in_order(parameters)],
             "sql": sql_query,
         },
         sort_keys=True,

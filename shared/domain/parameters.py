@@ -1,12 +1,13 @@
-"""The parameters a workflow declares, in AMC's words, and the values an execution gives them."""
+"""How declared parameters are stored and ordered, and AMC's list of their types."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from enum import StrEnum
+
+from shared.domain.claims import DeclaredParameter
 
 
 class ParameterType(StrEnum):
-    """AMC's list of data types of an input parameter."""
+    """AMC's data types of an input parameter."""
 
     BINARY = "BINARY"
     BOOLEAN = "BOOLEAN"
@@ -23,36 +24,17 @@ class ParameterType(StrEnum):
     TIMESTAMP = "TIMESTAMP"
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One declared parameter; without a default every execution must give a value."""
-
-    name: str
-    data_type: ParameterType = ParameterType.STRING
-    default_value: str | None = None
-    description: str | None = None
-
-    def as_json(self) -> dict[str, str]:
-        """What is stored and hashed: members without a value are left out, as AMC does."""
-        members = {
-            "name": self.name,
-            "data_type": self.data_type.value,
-            "default_value": self.default_value,
-            "description": self.description,
-        }
-        return {name: value for name, value in members.items() if value is not None}
-
-    @classmethod
-    def from_json(cls, members: Mapping[str, str]) -> "Parameter":
-        """The inverse of `as_json`."""
-        return cls(
-            members["name"],
-            ParameterType(members["data_type"]),
-            members.get("default_value"),
-            members.get("description"),
-        )
+def as_json(parameter: DeclaredParameter) -> dict[str, str]:
+    """What is stored and hashed: members without a value are left out, as AMC does."""
+    members = {
+        "name": parameter.name,
+        "data_type": parameter.data_type,
+        "default_value": parameter.default_value,
+        "description": parameter.description,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
-def in_order(parameters: Sequence[Parameter]) -> tuple[Parameter, ...]:
+def in_order(parameters: Sequence[DeclaredParameter]) -> tuple[DeclaredParameter, ...]:
     """Sorted by name: the order of declarations means nothing."""
     return tuple(sorted(parameters, key=lambda parameter: parameter.name))
