@@ -16,6 +16,7 @@ from pathlib import Path
 
 from deploy.local.problems import LocalStackError
 
+SOURCES = Path("/etc/apt")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _STATUS = Path("/var/lib/dpkg/status")
 
@@ -73,12 +74,12 @@ def status_without(pattern: str) -> str:
 
 def sources_for(suite: str) -> str:
     """The machine's first Debian source, pointed at another suite."""
-    for file in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+    for file in sorted((SOURCES / "sources.list.d").glob("*.sources")):
         for stanza in file.read_text().split("\n\n"):
             if re.search(r"^URIs:", stanza, re.MULTILINE):
                 chosen = re.sub(r"^Suites:.*$", f"Suites: {suite}", stanza, flags=re.MULTILINE)
                 return re.sub(r"^Components:.*$", "Components: main", chosen, flags=re.MULTILINE)
-    lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*.list")]
+    lists = [SOURCES / "sources.list", *(SOURCES / "sources.list.d").glob("*.list")]
     for file in lists:
         text = file.read_text() if file.exists() else ""
         if found := re.search(r"^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)", text, re.MULTILINE):
@@ -86,7 +87,7 @@ def sources_for(suite: str) -> str:
             signed = re.search(r"signed-by=(\S+)", options or "")
             by = f"Signed-By: {signed.group(1)}\n" if signed else ""
             return f"Types: deb\nURIs: {uri}\nSuites: {suite}\nComponents: main\n{by}"
-    raise LocalStackError("no Debian package source was found under /etc/apt")
+    raise LocalStackError(f"no Debian package source was found under {SOURCES}")
 
 
 def _download(plan: AptPlan, work: Path, log: Path) -> list[Path]:

@@ -10,9 +10,12 @@ _METHOD_FRAME = 1
 def broker_version(host: str, port: int, *, seconds: float = 5.0) -> str | None:
     """The version in Connection.Start, or None when no broker answers there."""
     try:
-        frame = _first_frame(host, port, seconds)
+        return version_in(_first_frame(host, port, seconds))
     except OSError:
         return None
+
+
+def version_in(frame: bytes) -> str | None:
     if not frame or frame[0] != _METHOD_FRAME:
         return None
     # A long string in the server properties: name, 'S', four bytes of length, the value.

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -38,7 +38,7 @@ def up(run: Callable[[], None]) -> int:
     return 0
 
 
-def up_detached() -> int:
+def up_detached(argv: Sequence[str] = (sys.executable, "-m", "deploy.local", "up")) -> int:
     """Leaves `up` to a process in a session of its own, and returns when the stack is ready."""
     if pid := running_pid():
         raise LocalStackError(f"the stack runs already (pid {pid}): `make down` ends it")
@@ -47,7 +47,7 @@ def up_detached() -> int:
     log = LOGS / "up.log"
     with log.open("wb") as output:
         left = subprocess.Popen(
-            [sys.executable, "-m", "deploy.local", "up"],
+            argv,
             cwd=PROJECT,
             env={**os.environ, "DETACH": ""},
             stdin=subprocess.DEVNULL,

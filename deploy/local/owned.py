@@ -4,7 +4,6 @@ The kernel signals a child when the *thread* that forked it ends, so every child
 thread that lives as long as this process; callers may come from any thread or event loop.
 """
 
-import contextlib
 import os
 import queue
 import shutil
@@ -14,9 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import Signals
 
-from deploy.local.processes import FOLDER_MARK, descendants, is_alive, kill_quietly
+from deploy.local.processes import FOLDER_MARK, descendants, group_of, is_alive, kill_quietly
 
 # The parent may die between fork and prctl; then nobody would ever send the signal.
 _REFUSE_IF_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
@@ -63,11 +62,11 @@ class OwnedProcess:
         """Ends it and all its descendants at once, as a power cut would."""
         if self._is_buried:
             return self._popen.wait()
-        family = [self._popen.pid, *descendants(self._popen.pid)]
         # Children of a leader that is gone are no descendants of it, but still in its group.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._popen.pid, SIGKILL)
-        for pid in family[1:]:
+        family = {*descendants(self._popen.pid), *group_of(self._popen.pid)}
+        if self.poll() is None:
+            family.add(self._popen.pid)
+        for pid in family:
             kill_quietly(pid)
         code = self._popen.wait()
         self._is_buried = True

@@ -18,6 +18,16 @@ def descendants(pid: int) -> list[int]:
         return []
 
 
+def group_of(leader: int) -> list[int]:
+    """Members of the process group that this process founded, even when it is gone."""
+    found = []
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == leader:
+                found.append(pid)
+    return found
+
+
 def is_alive(pid: int) -> bool:
     """False for a zombie too: it holds no port and no file."""
     try:

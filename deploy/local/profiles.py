@@ -43,8 +43,8 @@ FAST = Profile(
         **_COMMON,
         "shared_buffers": "128MB",
         "max_wal_size": "512MB",
+        # A commit still reaches the kernel, so that it survives kill -9 of the server.
         "fsync": "off",
-        "synchronous_commit": "off",
         "full_page_writes": "off",
     },
     rabbitmq_memory="512MB",
