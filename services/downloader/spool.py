@@ -1,0 +1,154 @@
+"""Holds the parts of a result on this machine while they are loaded.
+
+Everything is fetched before the first row is written: a slow source must not hold a snapshot of
+the database, and a value that breaks its column's type must not need a new link. A part stays in
+memory while it is small, then moves to an unlinked temporary file, so that nothing is left behind
+whatever becomes of this process. One writer, many readings, never two at once.
+"""
+
+import asyncio
+import errno
+import hashlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from services.downloader.groups import first_of
+from shared.amc.results import ResultPart
+from shared.domain.errors import ResultTooLarge
+
+MEMORY_BYTES: Final = 8 * 1024 * 1024
+_WRITE_BYTES: Final = 1024 * 1024
+
+Source = Callable[[], AbstractAsyncContextManager[ResultPart]]
+
+
+class SpooledPart:
+    """One part, complete and counted."""
+
+    def __init__(self, memory_bytes: int, folder: Path) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=str(folder))  # noqa: SIM115 - closed by its shelf
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    @property
+    def sha256(self) -> bytes:
+        return self._digest.digest()
+
+    def append(self, data: bytes) -> None:
+        """Write at the end; may touch the disk."""
+        self._file.write(data)
+        self._digest.update(data)
+        self.size += len(data)
+
+    def open(self) -> BinaryIO:
+        """The bytes from the start: always the same file, rewound."""
+        self._file.seek(0)
+        return cast("BinaryIO", self._file)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpool:
+    """The spool of one downloader.
+
+    `parallel` parts of one result are fetched side by side. `reserve_bytes` of the disk are left
+    to others: a result that would take them is refused before it is written.
+    """
+
+    folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
+    parallel: int = 3
+    memory_bytes: int = MEMORY_BYTES
+    reserve_bytes: int = 256 * 1024 * 1024
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator["DiskShelf"]:
+        """A place for the parts of one result; all of it is gone afterwards."""
+        shelf = DiskShelf(self)
+        try:
+            yield shelf
+        finally:
+            shelf.clear()
+
+
+class DiskShelf:
+    """The parts of one result, by the name of the object they came from."""
+
+    def __init__(self, spool: DiskSpool) -> None:
+        self._spool = spool
+        self._places = asyncio.Semaphore(spool.parallel)
+        self._parts: dict[str, SpooledPart] = {}
+
+    async def fill(self, sources: Mapping[str, Source]) -> list[SpooledPart]:
+        """Fetch what is not there yet, side by side; the parts in the order of `sources`.
+
+        Raises the first error of any of them; parts that were complete by then stay.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in sources.keys() - self._parts.keys():
+                    group.create_task(self._take(name, sources[name]))
+        except BaseExceptionGroup as errors:
+            raise first_of(errors) from None
+        return [self._parts[name] for name in sources]
+
+    def clear(self) -> None:
+        """Give memory and disk back."""
+        for part in self._parts.values():
+            part.close()
+        self._parts.clear()
+
+    async def _take(self, name: str, source: Source) -> None:
+        part = SpooledPart(self._spool.memory_bytes, self._spool.folder)
+        try:
+            async with self._places, source() as opened:
+                self._require(opened.content_length or 0)
+                async for batch in _batches(opened.chunks):
+                    self._require(len(batch))
+                    await asyncio.to_thread(_append, part, batch)
+            self._parts[name] = part
+        finally:
+            if name not in self._parts:
+                part.close()
+
+    def _require(self, wanted: int) -> None:
+        if wanted <= self._spool.memory_bytes:
+            wanted = 0
+        free = shutil.disk_usage(self._spool.folder).free
+        if free < wanted + self._spool.reserve_bytes:
+            raise ResultTooLarge(
+                f"The downloader's disk has {_mib(free)} MiB free; this part of the result"
+                f" needs {_mib(wanted)} MiB, and {_mib(self._spool.reserve_bytes)} MiB are kept"
+                " in reserve."
+            )
+
+
+def _append(part: SpooledPart, data: bytes) -> None:
+    try:
+        part.append(data)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise ResultTooLarge("The downloader's disk is full.") from error
+
+
+async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces that are worth a trip to another thread."""
+    held = bytearray()
+    async for chunk in chunks:
+        held += chunk
+        if len(held) >= _WRITE_BYTES:
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
+
+
+def _mib(count: int) -> int:
+    return -(-count // (1024 * 1024))
