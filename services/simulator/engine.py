@@ -102,8 +102,10 @@ class Engine:
             self._start_waiting(instance, at)
 
     def _count_created(self, instance: Instance) -> None:
+        account, tally = instance.account, instance.traffic.tally
         instance.active += 1
-        tally = instance.traffic.tally
+        account.active += 1
+        account.peak_active = max(account.peak_active, account.active)
         tally.executions_created += 1
         tally.peak_active = max(tally.peak_active, instance.active)
 
@@ -136,8 +138,10 @@ class Engine:
         instance = execution.instance
         execution.status = Status.RUNNING
         execution.started_at = execution.updated_at = at
+        account = instance.account
         instance.running += 1
-        instance.account.running += 1
+        account.running += 1
+        account.peak_running = max(account.peak_running, account.running)
         tally = instance.traffic.tally
         tally.peak_running = max(tally.peak_running, instance.running)
         timeout = execution.order.body.workflow_execution_timeout_seconds
@@ -167,6 +171,7 @@ class Engine:
         execution.status, execution.status_reason = status, reason
         execution.finished_at = execution.updated_at = at
         instance.active -= 1
+        account.active -= 1
         instance.traffic.tally.finished[status] += 1
         if was_running:
             instance.running -= 1

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from services.simulator.distribution import Distribution
@@ -46,7 +46,7 @@ class SimulatorSettings(BaseSettings):
         ("Atzr|sim-default",), description="refresh tokens known from the start"
     )
     token_lifetime_seconds: float = Field(3600, gt=0, description="wall time")
-    rotate_refresh_tokens: bool = Field(
+    rotate_refresh_tokens: CliImplicitFlag[bool] = Field(
         False, description="start value of the switch of the same name"
     )
 
@@ -62,6 +62,15 @@ class SimulatorSettings(BaseSettings):
     public_url: str | None = Field(
         None, description="base of result URLs; default: the Host header of the request"
     )
+
+    @field_validator("refresh_tokens", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Several tokens are separated by commas."""
+        parts = [value] if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)):
+            return value
+        return tuple(t.strip() for part in parts for t in str(part).split(",") if t.strip())
 
     @property
     def token_lifetime(self) -> timedelta:

@@ -44,11 +44,14 @@ class WorldDocument(_Entry):
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """One advertiser account; `running` counts executions over all its instances."""
+    """One advertiser account, with the executions of all its instances counted together."""
 
     entry: AccountEntry
     instances: list["Instance"] = field(default_factory=list)
+    active: int = 0
     running: int = 0
+    peak_active: int = 0
+    peak_running: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -70,21 +70,17 @@ class Source:
         return Span(start, self._widened(start, end))
 
     def _widened(self, start: int, end: int) -> int:
-        """`end`, moved to the bracket that closes what was opened within the span."""
+        """`end`, moved to the bracket that closes what was opened within the span or, for a
+        call without arguments, directly behind it."""
         depth = 0
-        for index, token in enumerate(self.tokens):
+        for token in self.tokens:
             if token.start < start:
                 continue
-            opens_call = token.start == end + 1 and depth == 0
-            if token.start > end and depth == 0 and not opens_call:
+            if token.start > end + 1 and depth == 0:
                 break
-            if token.token_type is TokenType.L_PAREN and self._belongs(index, end, token):
+            if token.token_type is TokenType.L_PAREN:
                 depth += 1
             elif token.token_type is TokenType.R_PAREN and depth > 0:
                 depth -= 1
                 end = max(end, token.end)
         return end
-
-    def _belongs(self, index: int, end: int, token: Token) -> bool:
-        """A bracket inside the span, or one that follows the name of a call directly."""
-        return token.start <= end or (index > 0 and token.start == end + 1)

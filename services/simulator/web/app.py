@@ -2,7 +2,7 @@
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler
 
@@ -45,6 +45,7 @@ def build_app(simulator: Simulator) -> ASGIApp:
     handlers: dict[type[Exception] | int, ExceptionHandler] = {
         Refusal: refused,
         HTTPException: _not_routed,
+        ClientDisconnect: _gone,
         Exception: _broken,
     }
     return Gateway(simulator, Starlette(routes=routes, exception_handlers=handlers))
@@ -53,6 +54,11 @@ def build_app(simulator: Simulator) -> ASGIApp:
 def _not_routed(_request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     return error(failure.status_code, failure.detail)
+
+
+def _gone(_request: Request, _failure: Exception) -> Response:
+    """The client went away before its request was complete; nobody reads this."""
+    return error(400, "The request ended early.")
 
 
 def _broken(_request: Request, _failure: Exception) -> Response:

@@ -60,7 +60,6 @@ class Login:
             body = {"error": failure.error, "error_description": failure.description}
             body["request_id"] = str(request.state.request_id)
             return Response(json.dumps(body), failure.status, media_type="application/json")
-        tokens.refreshes += 1
         body = {
             "access_token": tokens.issue(grant),
             "refresh_token": grant.refresh_token,
@@ -100,6 +99,7 @@ class Login:
             raise LoginError(400, "invalid_grant", _INVALID_GRANT.format("refresh_token"))
         if self.simulator.switches.rotate_refresh_tokens:
             tokens.rotate(grant)
+        tokens.refreshes += 1
         return grant
 
     def _redeemed(self, form: dict[str, str]) -> Grant:

@@ -70,8 +70,7 @@ class ObjectStore:
         length = len(table.header) + table.size(start, stop)
         return StreamingResponse(
             _stream(table.header, table.chunks(start, stop)),
-            headers={**headers, "content-length": str(length)},
-            media_type="text/csv",
+            headers={**headers, "content-length": str(length), "content-type": "text/csv"},
         )
 
     def _refused(self, request: Request) -> Response | None:

@@ -14,6 +14,7 @@ from services.simulator.web.exchange import Exchange
 from services.simulator.web.late import create_late
 from services.simulator.web.login import form_of
 
+_LOGIN_PATH = "/auth/o2/token"
 _FLAVOURS = {"429": "details", "429-message": "message", "429-html": "html"}
 
 
@@ -73,7 +74,7 @@ async def _pass_on(rule: FaultRule, exchange: Exchange, app: ASGIApp) -> None:
     receive = exchange.receive
     if rule.kind == "slow":
         await asyncio.sleep(rule.seconds)
-    elif exchange.scope["path"] == "/auth/o2/token":
+    elif exchange.scope["path"] == _LOGIN_PATH and rule.kind == "revoke":
         receive = await _revoke_grant(exchange)
     else:
         tokens = exchange.simulator.tokens

@@ -15,7 +15,7 @@ from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
 from services.simulator.traffic import Tally, Traffic
 from services.simulator.web.answers import answer
-from services.simulator.world import Instance
+from services.simulator.world import Account, Instance
 
 _MAX_PAGE = 10_000
 
@@ -41,6 +41,7 @@ class Witness:
         return answer(
             {
                 "instances": instances,
+                "accounts": {key: _account(a) for key, a in simulator.world.accounts.items()},
                 "totals": _totals([*tallies, simulator.elsewhere]),
                 "token_refreshes": simulator.tokens.refreshes,
                 "token_requests_refused": simulator.tokens.refused,
@@ -56,6 +57,8 @@ class Witness:
             traffic.tally = Tally(peak_active=instance.active, peak_running=instance.running)
             traffic.arrived.reset_peak()
             traffic.accepted.reset_peak()
+        for account in simulator.world.accounts.values():
+            account.peak_active, account.peak_running = account.active, account.running
         simulator.elsewhere = Tally()
         simulator.store_by_status.clear()
         simulator.tokens.refreshes = simulator.tokens.refused = 0
@@ -111,6 +114,15 @@ def _instance(instance: Instance) -> dict[str, object]:
         **_tally(instance.traffic.tally),
         "active_now": instance.active,
         "running_now": instance.running,
+    }
+
+
+def _account(account: Account) -> dict[str, object]:
+    return {
+        "active_now": account.active,
+        "running_now": account.running,
+        "peak_active": account.peak_active,
+        "peak_running": account.peak_running,
     }
 
 
