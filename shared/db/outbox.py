@@ -38,11 +38,11 @@ class Outbox:
         """What this process has just written: one plain read."""
         return _rows(await self.database.fetch(_SQL["fresh_batch"], self.database.relay_id, limit))
 
-    async def claim(self, *, limit: int) -> list[OutboxRow]:
-        """Ours and what others left behind, leased to us."""
+    async def claim_left_behind(self, *, limit: int) -> list[OutboxRow]:
+        """Those whose lease ran out, leased to us."""
         return _rows(
             await self.database.fetch(
-                _SQL["claim_batch"], self.database.relay_id, limit, self.lease
+                _SQL["claim_left_behind"], self.database.relay_id, limit, self.lease
             )
         )
 

@@ -47,7 +47,7 @@ class Looks:
                     amc_execution_id=AmcExecutionId(each["amc_execution_id"]),
                     amc_workflow_id=AmcWorkflowId(each["amc_workflow_id"]),
                     state=each["state"],
-                    submitted_at=each["submitted_at"],
+                    created_at=each["amc_created_at"],
                     deadline_at=each["deadline_at"],
                     asked_at=each["asked_at"],
                     missing_count=each["missing_count"],
@@ -90,6 +90,13 @@ class Looks:
         """Attempts that AMC may have made after all, for these AMC workflow ids."""
         rows = await self.database.fetch(_SQL["given_up_attempts"], instance, list(workflows))
         return [GivenUpAttempt(**dict(row)) for row in rows]
+
+    async def owned_among(
+        self, instance: InstanceKey, amc_execution_ids: Collection[str]
+    ) -> set[str]:
+        """Those that a row of ours is bound to, whatever its state."""
+        rows = await self.database.fetch(_SQL["owned_among"], instance, list(amc_execution_ids))
+        return {row["amc_execution_id"] for row in rows}
 
     async def record_stray(
         self, instance: InstanceKey, amc_execution_id: str, attempt: GivenUpAttempt

@@ -114,6 +114,14 @@ class Submissions:
         """Its user cancelled it before anything was sent; the slot goes to the next one."""
         await self._move("end_submission", claim, "cancelled", "not_sent", None, None, None)
 
+    async def cancel_if_requested(self, claim: SubmissionClaim) -> bool:
+        """Whether a cancellation was what refused the intent; if so, it is carried out here."""
+        return bool(
+            await self.database.fetchval(
+                _SQL["cancel_if_requested"], claim.execution_id, claim.fence
+            )
+        )
+
     async def requeue(
         self,
         claim: SubmissionClaim,
@@ -238,7 +246,7 @@ class Cancellations:
     async def try_again(self, execution_id: UUID, *, wait: timedelta) -> None:
         """A timer brings the cancellation back."""
         await self.database.execute(
-            _SQL["arm_timer"],
+            _SQL["set_timer"],
             "cancel_execution",
             str(execution_id),
             wait,

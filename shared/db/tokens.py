@@ -57,7 +57,7 @@ class Refreshes:
             access_expires_at=row["access_token_expires_at"],
         )
 
-    async def store_tokens(  # noqa: PLR0913 (two sealed tokens and two times)
+    async def store_tokens(
         self,
         claim: RefreshClaim,
         *,

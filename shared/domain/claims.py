@@ -105,7 +105,7 @@ class RemoteWork:
     amc_execution_id: AmcExecutionId
     amc_workflow_id: AmcWorkflowId
     state: str
-    submitted_at: datetime
+    created_at: datetime
     deadline_at: datetime
     asked_at: datetime | None
     missing_count: int

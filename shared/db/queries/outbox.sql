@@ -1,14 +1,14 @@
--- name: claim_batch
--- Our own fresh rows, and those of anybody whose lease ran out. The lease exceeds the time a
+-- name: claim_left_behind
+-- Rows of anybody whose lease ran out. The lease exceeds the time a
 -- publish may take, so two relays publish one row only after a crash, and every handler is
 -- idempotent.
-with mine as (
+with left_behind as (
   select id from outbox
-   where claim = $1 or available_at <= statement_timestamp()
-   order by id limit $2 for update skip locked
+   where available_at <= statement_timestamp()
+   order by available_at limit $2 for update skip locked
 )
 update outbox o set claim = $1, available_at = clock_timestamp() + $3::interval
-  from mine where o.id = mine.id
+  from left_behind l where o.id = l.id
 returning o.id, o.message_id, o.message_type, o.body, o.correlation_id, o.headers
 
 -- name: fresh_batch

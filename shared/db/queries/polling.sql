@@ -16,12 +16,12 @@ select g.poll_fence, clock_timestamp() as now,
   join credentials c on c.id = a.credential_id
 
 -- name: work_at_amc
-select id, amc_execution_id, amc_workflow_id, state, submitted_at, deadline_at, asked_at,
+select id, amc_execution_id, amc_workflow_id, state, amc_created_at, deadline_at, asked_at,
        missing_count, cancel_requested_at is not null as is_cancel_requested,
        deadline_passed_at is not null as is_deadline_passed
   from workflow_executions
  where instance_id = $1 and state in ('pending', 'running')
- order by submitted_at
+ order by amc_created_at
 
 -- name: observe
 select observe_executions_v1($1, $2)
@@ -51,10 +51,11 @@ with freed as (
    where instance_id = $1 and poll_fence = $2
   returning instance_id
 ), armed as (
-  update timers t set due_at = clock_timestamp() + $3::interval
-    from freed f
-   where t.kind = 'poll_instance' and t.key = f.instance_id::text and $3::interval is not null
-     and t.due_at > clock_timestamp() + $3::interval
+  insert into timers (kind, key, due_at, command)
+  select 'poll_instance', instance_id::text, clock_timestamp() + $3::interval,
+         jsonb_build_object('instance_id', instance_id)
+    from freed where $3::interval is not null
+  on conflict (kind, key) do update set due_at = least(timers.due_at, excluded.due_at)
 )
 delete from timers t using freed f
  where t.kind = 'poll_instance' and t.key = f.instance_id::text and $3::interval is null
@@ -87,3 +88,7 @@ select percentile_cont(0.5) within group (
   from (select remote_finished_at, submitted_at from workflow_executions
          where instance_id = $1 and remote_finished_at is not null
          order by id desc limit 50) lately
+
+-- name: owned_among
+select amc_execution_id from workflow_executions
+ where instance_id = $1 and amc_execution_id = any($2::text[])

@@ -63,6 +63,14 @@ select bind_execution_v1($1, $2, $3, $4, $5, $6)
 -- name: end_submission
 select end_submission_v1($1, $2, $3, $4, $5, $6, $7)
 
+-- name: cancel_if_requested
+select case when exists (
+         select from workflow_executions
+          where id = $1 and fence = $2 and state = 'submitting' and intent_at is null
+            and cancel_requested_at is not null)
+       then end_submission_v1($1, $2, 'cancelled', 'not_sent', null, null, null)
+       else false end
+
 -- name: requeue
 select requeue_submission_v1($1, $2, $3, $4, $5)
 
@@ -162,6 +170,12 @@ select i.id as instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.
 
 -- name: arm_timer
 select arm_timer_v1($1, $2, $3, $4)
+
+-- name: set_timer
+-- Its guard has moved it on; this is the moment it is really wanted.
+insert into timers (kind, key, due_at, command)
+values ($1, $2, clock_timestamp() + $3::interval, $4)
+on conflict (kind, key) do update set due_at = excluded.due_at
 
 -- name: disarm_timer
 select disarm_v1(array[$1], $2)

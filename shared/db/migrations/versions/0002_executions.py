@@ -45,6 +45,7 @@ UP = [
       postponed_count int not null default 0,
       amc_timeout_seconds int,
       amc_execution_id text,
+      amc_created_at timestamptz,
       amc_status text,
       amc_status_reason text,
       deadline_at timestamptz,

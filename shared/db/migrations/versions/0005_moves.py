@@ -96,7 +96,7 @@ UP = [
     begin
       update workflow_executions
          set state = 'pending', amc_execution_id = p_amc_execution_id, amc_status = p_amc_status,
-             submitted_at = clock_timestamp(), lease_owner = null, lease_until = null,
+             amc_created_at = p_created_at, submitted_at = clock_timestamp(), lease_owner = null, lease_until = null,
              settle_at = null,
              deadline_at = p_created_at + make_interval(secs => deadline_seconds)
        where id = p_execution and state = 'submitting' and fence = p_fence

@@ -1,0 +1,77 @@
+"""How the submitter is put together."""
+
+import asyncio
+
+from services.submitter.cancel_handler import CancelHandler, CancelStrayHandler, RemoteCancel
+from services.submitter.reconcile_handler import ReconcileHandler
+from services.submitter.settings import SubmitterSettings
+from services.submitter.submit_handler import SubmitHandler, SubmitPolicy
+from shared.db.submission import Cancellations, Submissions
+from shared.messaging.messages import (
+    CancelExecution,
+    CancelStray,
+    ReconcileExecution,
+    SubmitExecution,
+)
+from shared.messaging.routes import handles
+from shared.runtime.amc import AmcParts, open_amc
+from shared.runtime.service import Job, Messenger, open_messenger, run_until
+from shared.runtime.timers import TimerLoop
+
+
+async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
+    """Submit, cancel and reconcile until `stop`."""
+    async with (
+        open_messenger(settings, service="submitter") as messenger,
+        open_amc(settings, messenger.database, caller="submitter") as amc,
+    ):
+        timers = TimerLoop(
+            messenger.timers,
+            messenger.relay.wake,
+            commands=("submit_execution", "cancel_execution", "reconcile_execution"),
+        )
+        await run_until(
+            stop,
+            first=[*_consumers(settings, messenger, amc), timers.run],
+            last=[messenger.relay.run, amc.call_log.run],
+        )
+
+
+def _consumers(settings: SubmitterSettings, messenger: Messenger, amc: AmcParts) -> list[Job]:
+    submissions = Submissions(messenger.database, first_look=settings.first_look)
+    cancellations = Cancellations(messenger.database)
+    cancel = RemoteCancel(amc.client, amc.access, amc.budgets, settings.lease)
+    submit = SubmitHandler(
+        submissions,
+        amc.client,
+        amc.access,
+        amc.permits,
+        amc.budgets,
+        SubmitPolicy(
+            lease=settings.lease,
+            settle_time=settings.settle_time,
+            http_timeout=settings.http_timeout,
+            is_marked=settings.mark_attempts,
+        ),
+    )
+    reconcile = ReconcileHandler(
+        submissions,
+        amc.client,
+        amc.access,
+        amc.budgets,
+        lease=settings.lease,
+        settle_time=settings.settle_time,
+    )
+    topology = messenger.topology
+    return [
+        messenger.consumer([topology.submit_execution], [handles(SubmitExecution, submit)]).run,
+        messenger.consumer(
+            [topology.cancel_execution, topology.reconcile_execution],
+            [
+                handles(CancelExecution, CancelHandler(cancellations, cancel)),
+                handles(CancelStray, CancelStrayHandler(cancellations, cancel)),
+                handles(ReconcileExecution, reconcile),
+            ],
+            concurrency=4,
+        ).run,
+    ]

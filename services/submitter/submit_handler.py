@@ -1,0 +1,298 @@
+"""Turns one SubmitExecution command into one execution running at AMC.
+
+If this process dies before the intent is committed, nothing was sent: the lease runs out and the
+command comes again. After it, the call may have reached AMC: nobody repeats it, and the settle
+timer that was committed with the intent brings the reconciler. If the command comes twice, the
+second finds the claim taken or the state passed, and is acknowledged. A worker that was frozen and
+wakes after its lease finds its permit expired before the first byte, and its fence outdated after.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID
+
+from shared.amc.models import RemoteExecution
+from shared.amc.permits import CallClass, Permit, Permits
+from shared.amc.target import (
+    AmcTarget,
+    ExecutionRequest,
+    TimeWindow,
+    TimeWindowType,
+    WorkflowParameter,
+)
+from shared.domain.claims import Destination, RequestedRun, SubmissionClaim
+from shared.domain.errors import (
+    AmcConcurrencyReached,
+    AmcflowError,
+    AmcThrottled,
+    DatabaseUnavailable,
+    InDoubtError,
+    PermanentError,
+    PermitExpired,
+    RemoteNotFound,
+    StaleTransition,
+    TokenExpired,
+    TransientError,
+)
+from shared.domain.ids import AmcExecutionId, AmcWorkflowId, InstanceKey
+from shared.domain.pacing import backoff, timeout_with_marker
+from shared.messaging.messages import SubmitExecution
+from shared.observability.logs import get_logger
+from shared.security.secrets import AccessToken
+
+log = get_logger()
+
+_PAUSE_AT_CONCURRENCY: Final = timedelta(seconds=30)
+_RECREATIONS: Final = 10
+_BIND_TRIES: Final = 3
+
+
+class Submissions(Protocol):
+    """The moves of executions in `submitting`; each raises StaleTransition if it came too late."""
+
+    async def claim_for_submission(
+        self, execution_id: UUID, *, lease: timedelta
+    ) -> SubmissionClaim: ...
+    async def remember_workflow(self, instance: InstanceKey, workflow: AmcWorkflowId) -> None: ...
+    async def forget_workflow(self, instance: InstanceKey, workflow: AmcWorkflowId) -> None: ...
+    async def record_intent(
+        self,
+        claim: SubmissionClaim,
+        *,
+        timeout_seconds: int,
+        settle_time: timedelta,
+        lease: timedelta,
+    ) -> int: ...
+    async def bind(
+        self,
+        claim: SubmissionClaim,
+        *,
+        amc_execution_id: AmcExecutionId,
+        amc_status: str,
+        created_at: datetime,
+    ) -> None: ...
+    async def mark_failed(
+        self, claim: SubmissionClaim, error: AmcflowError, *, outcome: str = ...
+    ) -> None: ...
+    async def mark_cancelled(self, claim: SubmissionClaim) -> None: ...
+    async def cancel_if_requested(self, claim: SubmissionClaim) -> bool: ...
+    async def requeue(
+        self,
+        claim: SubmissionClaim,
+        *,
+        reason: str,
+        pause: timedelta | None = ...,
+        outcome: str = ...,
+    ) -> None: ...
+    async def postpone(
+        self, claim: SubmissionClaim, *, wait: timedelta, reason: str, outcome: str = ...
+    ) -> None: ...
+
+
+class Amc(Protocol):
+    """The two calls that make an execution."""
+
+    async def create_workflow(
+        self,
+        target: AmcTarget,
+        token: AccessToken,
+        *,
+        amc_workflow_id: AmcWorkflowId,
+        sql_query: str,
+        parameters: tuple[WorkflowParameter, ...],
+        give_up_at: float,
+    ) -> None: ...
+    async def create_execution(
+        self, target: AmcTarget, token: AccessToken, request: ExecutionRequest, *, permit: Permit
+    ) -> RemoteExecution: ...
+
+
+class Access(Protocol):
+    """Where at AMC, and with which token."""
+
+    def target(self, destination: Destination) -> AmcTarget: ...
+    async def token(self, destination: Destination) -> AccessToken: ...
+    async def refused(self, destination: Destination) -> None: ...
+
+
+class Budget(Protocol):
+    """What AMC's 429 moves on, for everybody."""
+
+    async def pause(self, instance: InstanceKey, wait: timedelta) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitPolicy:
+    """The times that must agree; see `shared.settings.AmcCallSettings`."""
+
+    lease: timedelta
+    settle_time: timedelta
+    http_timeout: timedelta
+    is_marked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitHandler:
+    """Carries out SubmitExecution."""
+
+    submissions: Submissions
+    amc: Amc
+    access: Access
+    permits: Permits
+    budget: Budget
+    policy: SubmitPolicy
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def __call__(self, command: SubmitExecution, /) -> None:
+        claimed_at = self.clock()
+        claim = await self.submissions.claim_for_submission(
+            command.execution_id, lease=self.policy.lease
+        )
+        if claim.is_cancel_requested:
+            await self.submissions.mark_cancelled(claim)
+        elif claim.is_held:
+            await self.submissions.requeue(claim, reason="the instance is paused")
+        else:
+            await self._submit(claim, claimed_at)
+
+    async def _submit(self, claim: SubmissionClaim, claimed_at: float) -> None:
+        try:
+            remote = await self._send(claim, claimed_at)
+        except (DatabaseUnavailable, StaleTransition):
+            raise
+        except TransientError as error:
+            await self._come_back(claim, error)
+        except InDoubtError as error:
+            log.warning("submission_in_doubt", attempt=claim.attempt + 1, error=error.message)
+        except RemoteNotFound as error:
+            await self._recreate_workflow(claim, error)
+        except PermanentError as error:
+            await self.submissions.mark_failed(claim, error)
+            log.info("execution_refused", error_code=error.code)
+        else:
+            await self._bind(claim, remote)
+
+    async def _send(self, claim: SubmissionClaim, claimed_at: float) -> RemoteExecution:
+        target = self.access.target(claim.destination)
+        token = await self.access.token(claim.destination)
+        # A create that starts by then has ended when the lease does.
+        last_send = claimed_at + (self.policy.lease - self.policy.http_timeout).total_seconds()
+        if not claim.is_workflow_known:
+            await self._make_workflow_known(claim, target, token, give_up_at=last_send)
+        permit = await self._book(claim, last_send)
+        timeout_seconds = timeout_with_marker(
+            claim.deadline_seconds, is_marked=self.policy.is_marked
+        )
+        await self._intend(claim, timeout_seconds)
+        request = ExecutionRequest(
+            amc_workflow_id=claim.run.amc_workflow_id,
+            time_window=window_of(claim.run),
+            parameter_values=claim.run.parameters,
+            timeout_seconds=timeout_seconds,
+        )
+        return await self.amc.create_execution(target, token, request, permit=permit)
+
+    async def _make_workflow_known(
+        self, claim: SubmissionClaim, target: AmcTarget, token: AccessToken, *, give_up_at: float
+    ) -> None:
+        await self.amc.create_workflow(
+            target,
+            token,
+            amc_workflow_id=claim.run.amc_workflow_id,
+            sql_query=claim.sql_query,
+            parameters=tuple(
+                WorkflowParameter(each.name, each.data_type, each.default_value)
+                for each in claim.declared
+            ),
+            give_up_at=give_up_at,
+        )
+        await self.submissions.remember_workflow(target.instance, claim.run.amc_workflow_id)
+
+    async def _book(self, claim: SubmissionClaim, last_send: float) -> Permit:
+        try:
+            async with asyncio.timeout(last_send - self.clock()):
+                return await self.permits.take(claim.destination.instance, CallClass.SUBMIT)
+        except TimeoutError:
+            raise PermitExpired("No turn in the rate budget within the lease.") from None
+
+    async def _intend(self, claim: SubmissionClaim, timeout_seconds: int) -> None:
+        try:
+            await self.submissions.record_intent(
+                claim,
+                timeout_seconds=timeout_seconds,
+                settle_time=self.policy.settle_time,
+                lease=self.policy.lease,
+            )
+        except StaleTransition:
+            await self.submissions.cancel_if_requested(claim)
+            raise
+
+    async def _bind(self, claim: SubmissionClaim, remote: RemoteExecution) -> None:
+        """The answer is precious: losing it costs a settle time, so the database gets time."""
+        for tries in range(_BIND_TRIES):
+            try:
+                await self.submissions.bind(
+                    claim,
+                    amc_execution_id=remote.amc_execution_id,
+                    amc_status=remote.status,
+                    created_at=remote.created_at or datetime.now(UTC),
+                )
+            except DatabaseUnavailable:
+                if tries == _BIND_TRIES - 1:
+                    raise
+                await self.sleep(backoff(tries).total_seconds())
+            else:
+                log.info("execution_submitted", amc_execution_id=remote.amc_execution_id)
+                return
+
+    async def _come_back(self, claim: SubmissionClaim, error: TransientError) -> None:
+        wait = error.wait or backoff(claim.postponed_count)
+        match error:
+            case AmcConcurrencyReached():
+                await self.submissions.requeue(
+                    claim,
+                    reason=error.message,
+                    pause=error.wait or _PAUSE_AT_CONCURRENCY,
+                    outcome="throttled",
+                )
+                log.warning("instance_full_at_amc", wait=wait.total_seconds())
+                return
+            case AmcThrottled():
+                await self.budget.pause(claim.destination.instance, wait)
+                outcome = "throttled"
+            case TokenExpired():
+                await self.access.refused(claim.destination)
+                outcome = "refused"
+            case PermitExpired():
+                wait, outcome = timedelta(milliseconds=100), "not_sent"
+            case _:
+                outcome = "not_sent"
+        await self.submissions.postpone(claim, wait=wait, reason=error.message, outcome=outcome)
+        log.info("submission_postponed", error_code=error.code, wait=wait.total_seconds())
+
+    async def _recreate_workflow(self, claim: SubmissionClaim, error: RemoteNotFound) -> None:
+        """Somebody deleted our workflow at AMC: a definite refusal, so create it again."""
+        await self.submissions.forget_workflow(
+            claim.destination.instance, claim.run.amc_workflow_id
+        )
+        if claim.postponed_count >= _RECREATIONS:
+            await self.submissions.mark_failed(claim, error)
+            return
+        await self.submissions.postpone(
+            claim, wait=timedelta(milliseconds=200), reason=error.message, outcome="refused"
+        )
+
+
+def window_of(run: RequestedRun) -> TimeWindow:
+    """The window in the AMC client's words."""
+    return TimeWindow(
+        type=TimeWindowType(run.time_window_type),
+        start=run.time_window_start,
+        end=run.time_window_end,
+        time_zone=run.time_zone,
+    )

@@ -1,0 +1,59 @@
+"""Turns in the rate budget, asked for in an orderly way.
+
+One asker for each instance and class in a process: the others wait behind it here, so that the
+budget row sees few questions however much work is in hand. Submissions may book little more than
+one step ahead and therefore never keep a poll or a download waiting; those may book far ahead.
+"""
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final, Protocol
+
+from shared.amc.permits import CallClass, Permit
+from shared.domain.ids import InstanceKey
+from shared.observability.metrics import PERMITS
+
+_AHEAD: Final = {
+    CallClass.SUBMIT: timedelta(milliseconds=126),
+    CallClass.POLL: timedelta(seconds=60),
+    CallClass.DOWNLOAD: timedelta(seconds=60),
+}
+# Replicas that were refused together do not come back together.
+_JITTER_SECONDS: Final = 0.010
+
+
+class Budget(Protocol):
+    """The rows that say when the next call may leave."""
+
+    async def take(self, instance: InstanceKey, *, ahead: timedelta) -> tuple[bool, float]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPermits:
+    """Books turns; the answer to `shared.amc.permits.Permits`."""
+
+    budget: Budget
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _askers: dict[tuple[InstanceKey, CallClass], asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+
+    async def take(self, instance: InstanceKey, call_class: CallClass) -> Permit:
+        """Book the next turn, waiting as long as it takes to be allowed to."""
+        async with self._askers[instance, call_class]:
+            while True:
+                asked_at = self.clock()
+                granted, seconds = await self.budget.take(instance, ahead=_AHEAD[call_class])
+                if granted:
+                    PERMITS.labels("taken").inc()
+                    return Permit.booked(
+                        asked_at=asked_at, wait=seconds, clock=self.clock, sleep=self.sleep
+                    )
+                jitter = random.uniform(0, _JITTER_SECONDS)  # noqa: S311 (not a secret)
+                await self.sleep(seconds + jitter)

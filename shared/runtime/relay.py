@@ -1,0 +1,125 @@
+"""Publishes the outbox: this process's own rows right after their commit, others' when left behind.
+
+Dying between commit and publish leaves a row whose lease runs out: another relay sends it. Dying
+between confirm and delete sends it twice, under the same message id; every handler stands that.
+With the broker away rows stay, nothing waits for it, and the relay catches up by itself.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.db.outbox import Outbox, OutboxRow
+from shared.domain.errors import BrokerUnavailable, DatabaseUnavailable
+from shared.messaging.envelope import OutgoingMessage
+from shared.messaging.messages import COMMANDS
+from shared.messaging.publisher import Publisher
+from shared.messaging.topology import Topology
+from shared.observability.logs import get_logger
+
+log = get_logger()
+
+_BATCH: Final = 500
+_LOOK_SECONDS: Final = 0.5
+_ROUTING_KEYS: Final[Mapping[str, str]] = {model.TYPE: model.ROUTING_KEY for model in COMMANDS}
+QUEUE_HEADER: Final = "x-queue"
+"""On a row: straight into this queue, not through the exchange of commands."""
+
+
+@dataclass(slots=True)
+class OutboxRelay:
+    """One process's relay."""
+
+    outbox: Outbox
+    publisher: Publisher
+    topology: Topology = field(default_factory=Topology)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event)
+    _next_look: float = 0.0
+
+    def wake(self) -> None:
+        """Something was committed: publish it now."""
+        self._woken.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then what this process wrote is published or given back."""
+        while not stop.is_set():
+            woken = await self._wait(stop)
+            try:
+                await self._drain(fresh=woken)
+            except (BrokerUnavailable, DatabaseUnavailable) as error:
+                log.warning("relay_interrupted", error_code=error.code, error=error.message)
+                await _pause(stop, _LOOK_SECONDS)
+        await self._leave()
+
+    async def _wait(self, stop: asyncio.Event) -> bool:
+        woken = asyncio.ensure_future(self._woken.wait())
+        stopped = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait(
+                {woken, stopped},
+                timeout=_LOOK_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            return self._woken.is_set()
+        finally:
+            woken.cancel()
+            stopped.cancel()
+            self._woken.clear()
+
+    async def _drain(self, *, fresh: bool) -> None:
+        """Our own rows at once when woken; what others left behind twice a second."""
+        while fresh:
+            rows = await self.outbox.fresh(limit=_BATCH)
+            await self._publish(rows)
+            fresh = len(rows) == _BATCH
+        if time.monotonic() < self._next_look:
+            return
+        while len(rows := await self.outbox.claim_left_behind(limit=_BATCH)) > 0:
+            await self._publish(rows)
+        self._next_look = time.monotonic() + _LOOK_SECONDS
+
+    async def _publish(self, rows: Sequence[OutboxRow]) -> None:
+        if not rows:
+            return
+        receipts = await self.publisher.publish_many([self._message(row) for row in rows])
+        confirmed = [
+            row.id for row, receipt in zip(rows, receipts, strict=True) if receipt.confirmed
+        ]
+        if confirmed:
+            await self.outbox.delete(confirmed)
+        for receipt in receipts:
+            if receipt.error is not None:
+                raise receipt.error
+
+    def _message(self, row: OutboxRow) -> OutgoingMessage:
+        headers = dict(row.headers)
+        queue = headers.pop(QUEUE_HEADER, None)
+        return OutgoingMessage(
+            message_id=row.message_id,
+            exchange="" if queue else self.topology.commands.name,
+            routing_key=queue or _ROUTING_KEYS[row.message_type],
+            type=row.message_type,
+            body=row.body,
+            correlation_id=row.correlation_id,
+            headers=headers,
+        )
+
+    async def _leave(self) -> None:
+        try:
+            await self._drain(fresh=True)
+        except (BrokerUnavailable, DatabaseUnavailable) as error:
+            log.warning("relay_left_messages", error_code=error.code, error=error.message)
+        try:
+            await self.outbox.give_back()
+        except DatabaseUnavailable as error:
+            log.warning("relay_kept_leases", error_code=error.code, error=error.message)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
