@@ -19,12 +19,18 @@ from shared.amc.bodies import Answer, read_body
 from shared.amc.call_log import INTERRUPTED, CallLog, CallRecord
 from shared.amc.permits import Permit
 from shared.amc.translate import amc_errors
-from shared.domain.errors import AmcflowError, AmcUnavailable
+from shared.domain.errors import AmcflowError, TransientError
 from shared.domain.ids import EntityId, InstanceKey, MarketplaceId
 from shared.http.transport import BEFORE_FIRST_BYTE
 from shared.security.secrets import AccessToken
 
 T = TypeVar("T")
+
+
+class LeaseTooShort(TransientError):
+    """The caller's lease ends before its turn to call AMC comes; nothing was sent."""
+
+    code = "lease_too_short"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,7 @@ class Attempts:
             return longest
         left = give_up_at - from_when
         if left <= 0:
-            raise AmcUnavailable(f"{call.name}: the lease runs out before anything can be sent.")
+            raise LeaseTooShort(f"{call.name}: the lease runs out before anything can be sent.")
         return min(left, longest)
 
     def _request(self, call: Call, token: AccessToken, permit: Permit | None) -> httpx.Request:

@@ -104,13 +104,15 @@ class LoginWithAmazon:
             error_code = error.code
             raise
         finally:
-            self._record(name, token_url, answer, error_code, self.clock() - started)
+            seconds = self.clock() - started
+            self._record(name, token_url, answer=answer, error_code=error_code, seconds=seconds)
         return grant
 
     def _record(
         self,
         name: str,
         token_url: str,
+        *,
         answer: Answer | None,
         error_code: str | None,
         seconds: float,

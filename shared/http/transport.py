@@ -7,9 +7,10 @@ after its connection was acquired, and `timeout` as httpx fills it.
 """
 
 import asyncio
+import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Final, cast
 
 import aiohttp
 import httpx
@@ -18,9 +19,11 @@ from typing_extensions import override
 
 from shared.http.connector import Exchange, GatedConnector, current_exchange
 
-BEFORE_FIRST_BYTE = "before_first_byte"
+BEFORE_FIRST_BYTE: Final = "before_first_byte"
 
-_NO_BODY: frozenset[str] = frozenset({"Content-Type", "User-Agent", "Accept", "Accept-Encoding"})
+_LARGE_BODY: Final = 1024 * 1024
+_NOT_BY_ITSELF: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")
+"""Headers aiohttp would add on its own; a result link must travel without them."""
 
 
 class GatedTransport(httpx.AsyncBaseTransport):
@@ -46,10 +49,10 @@ class GatedTransport(httpx.AsyncBaseTransport):
                     answer = await self._open_session().request(
                         request.method,
                         _exact_url(request.url),
-                        headers=request.headers.multi_items(),
-                        data=body or None,
+                        headers=_headers(request),
+                        data=_body(body),
                         allow_redirects=False,
-                        skip_auto_headers=_NO_BODY,
+                        skip_auto_headers=_NOT_BY_ITSELF,
                         timeout=_aiohttp_timeout(times),
                     )
         finally:
@@ -93,6 +96,16 @@ class _AnswerStream(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         # A body that was not read to its end closes the connection instead of draining it.
         self._answer.release()
+
+
+def _body(content: bytes) -> bytes | io.BytesIO | None:
+    # A body in one piece blocks the event loop while it is written; aiohttp warns from 1 MB on.
+    return io.BytesIO(content) if len(content) >= _LARGE_BODY else content or None
+
+
+def _headers(request: httpx.Request) -> list[tuple[str, str]]:
+    # `Headers.items` lowers the names; these keep the spelling of Amazon's documents.
+    return [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw]
 
 
 def _exact_url(url: httpx.URL) -> yarl.URL:
