@@ -21,7 +21,7 @@ from shared.db.outbox import Outbox
 from shared.db.pool import Database, open_database
 from shared.db.timers import Timers
 from shared.domain.errors import AmcflowError
-from shared.messaging.consumer import Consumer
+from shared.messaging.consumer import Consumer, Refusal
 from shared.messaging.options import ConsumerOptions
 from shared.messaging.publisher import Publisher
 from shared.messaging.routes import Route
@@ -56,9 +56,15 @@ class Messenger:
     settings: WorkerSettings
 
     def consumer(
-        self, queues: Sequence[Queue], routes: Sequence[Route], **options: int
+        self,
+        queues: Sequence[Queue],
+        routes: Sequence[Route],
+        *,
+        concurrency: int | None = None,
+        on_refused: Refusal | None = None,
+        default_type: str = "",
     ) -> Consumer:
-        """A consumer with this process's postponer, and a relay that is woken by every answer."""
+        """A consumer with this process's postponer; `concurrency` None: as the settings say."""
         return Consumer(
             self.settings.amqp_url.get_secret_value(),
             queues,
@@ -66,14 +72,12 @@ class Messenger:
             postponer=TimerPostponer(self.timers),
             publisher=self.publisher,
             healthy=self.database.is_healthy,
-            options=self.options(**options),
-        )
-
-    def options(self, *, concurrency: int | None = None) -> ConsumerOptions:
-        """The settings in the consumer's words."""
-        return ConsumerOptions(
-            concurrency=concurrency or self.settings.prefetch,
-            grace=self.settings.shutdown_grace,
+            on_refused=on_refused,
+            options=ConsumerOptions(
+                concurrency=concurrency or self.settings.prefetch,
+                grace=self.settings.shutdown_grace,
+                default_type=default_type,
+            ),
         )
 
 
