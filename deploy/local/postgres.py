@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.identity import Identity, postgres_identity
+from deploy.local.log_files import last_line
 from deploy.local.node_state import NodeState, load_state
 from deploy.local.owned import OwnedProcess, spawn, wait_until
 from deploy.local.problems import LocalStackError
@@ -101,7 +102,7 @@ class PostgresNode:
         wait_until(lambda: self._answers() or process.poll() is not None, seconds=_START_SECONDS)
         if not self._answers():
             self.stop()
-            raise LocalStackError(f"Postgres did not start: {_last_line(self._log)}")
+            raise LocalStackError(f"Postgres did not start: {last_line(self._log)}")
 
     def stop(self) -> None:
         """Fast shutdown: open transactions are rolled back, the data are checkpointed."""
@@ -187,8 +188,3 @@ def _newest(programs: Iterable[Path]) -> Path | None:
 
 def _numbers(path: Path) -> list[int]:
     return [int(digits) for digits in re.findall(r"\d+", path.parent.parent.name)]
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return lines[-1] if lines else "it wrote nothing"

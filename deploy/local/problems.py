@@ -3,3 +3,7 @@
 
 class LocalStackError(Exception):
     """What is missing and what to do, in one sentence; shown without a traceback."""
+
+
+class NamespacesRefusedError(LocalStackError):
+    """The kernel or its guard does not let us make user namespaces; nothing here can change that."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.local.handshake import broker_version
+from deploy.local.log_files import last_line
 from deploy.local.node_state import NodeState, load_state, write_private
 from deploy.local.owned import OwnedProcess, spawn, wait_until
 from deploy.local.ports import is_free
@@ -75,7 +76,7 @@ class RabbitmqNode:
         _, _, epmd_port = self.state.ports
         self._epmd = self._spawn("epmd", "-port", str(epmd_port), death_signal="KILL")
         if not wait_until(lambda: not is_free(epmd_port), seconds=10):
-            raise LocalStackError(f"epmd did not start; see {self._log}")
+            raise LocalStackError(f"epmd did not start: {last_line(self._log)}")
         self._process = self._spawn("rabbitmq-server", death_signal="TERM")
 
     def wait_ready(self) -> None:
@@ -83,7 +84,7 @@ class RabbitmqNode:
         wait_until(lambda: self._answers() or process.poll() is not None, seconds=_START_SECONDS)
         if not self._answers():
             self.stop()
-            raise LocalStackError(f"RabbitMQ did not start; see {self._log}")
+            raise LocalStackError(f"RabbitMQ did not start: {last_line(self._log)}")
 
     def stop(self) -> None:
         """A clean shutdown; takes about a second."""

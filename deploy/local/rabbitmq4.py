@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.local import apt
 from deploy.local.paths import CACHE, LOGS
-from deploy.local.problems import LocalStackError
+from deploy.local.problems import LocalStackError, NamespacesRefusedError
 
 _SUITE = "trixie"
 # The broker's start script needs these; as essential packages they are nobody's dependency.
@@ -57,7 +57,7 @@ class Rabbitmq4:
 def rabbitmq4(tree: Path = CACHE / "rabbitmq-4") -> Rabbitmq4:
     """Downloads at the first call; LocalStackError where namespaces or apt are missing."""
     if subprocess.run([*_NAMESPACE, "true"], capture_output=True, check=False).returncode != 0:
-        raise LocalStackError("RabbitMQ 4 needs user namespaces, which this machine refuses")
+        raise NamespacesRefusedError("RabbitMQ 4 needs user namespaces, which this machine refuses")
     if not tree.exists():
         if not apt.apt_is_here():
             raise LocalStackError("RabbitMQ 4 is unpacked with apt-get, which is missing here")

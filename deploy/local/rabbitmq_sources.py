@@ -74,8 +74,15 @@ def _unpack() -> DebianRabbitmq:
     LOGS.mkdir(parents=True, exist_ok=True)
     target = CACHE / "rabbitmq"
     plan = apt.AptPlan([_PACKAGE], apt.status_without(r"(erlang-|rabbitmq-server)"))
-    apt.unpack(plan, target, finish=lambda _tree: None, log=LOGS / "apt.log")
+    apt.unpack(plan, target, finish=_make_movable, log=LOGS / "apt.log")
     found = find_rabbitmq_under(target, _UNPACKED)
     if found is None:
         raise LocalStackError(f"the packages of RabbitMQ are incomplete; {LOGS / 'apt.log'} tells")
     return found
+
+
+def _make_movable(tree: Path) -> None:
+    """Debian's start script of Erlang names its installed place whatever ERL_ROOTDIR says."""
+    for script in tree.glob("usr/lib/erlang/**/bin/erl"):
+        text = script.read_text()
+        script.write_text(text.replace("ROOTDIR=/usr/lib/erlang", 'ROOTDIR="$ERL_ROOTDIR"'))

@@ -12,6 +12,7 @@ from signal import SIGTERM, Signals
 from types import TracebackType
 from typing import Self
 
+from deploy.local.log_files import last_line
 from deploy.local.owned import OwnedProcess, spawn, wait_until
 from deploy.local.problems import LocalStackError
 
@@ -160,7 +161,7 @@ class Supervisor:
         if not settled or not self._is_ready(replica):
             log = self._log_of(replica.spec)
             raise LocalStackError(
-                f"{replica.spec.name} is not ready: {_last_line(log)} (the rest is in {log})"
+                f"{replica.spec.name} is not ready: {last_line(log)} (the rest is in {log})"
             )
 
     def _is_ready(self, replica: _Replica) -> bool:
@@ -201,9 +202,3 @@ class Supervisor:
 def _keep_one_old(log: Path) -> None:
     if log.exists():
         log.replace(log.with_suffix(".log.old"))
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    told = [line for line in lines if line.strip() and not line.startswith("supervisor: ")]
-    return told[-1] if told else "it wrote nothing"
