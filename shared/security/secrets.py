@@ -89,19 +89,21 @@ _BY_VALUE: Final = (
     re.compile(r"(?P<keep>)amc_sk_[A-Za-z0-9_-]+"),
     re.compile(rf"(?P<keep>X-Amz-(?:Signature|Credential|Security-Token)=){_VALUE}", re.IGNORECASE),
     re.compile(rf"(?P<keep>\b(?:Bearer|Basic)\s+){_VALUE}", re.IGNORECASE),
-    re.compile(r"(?P<keep>[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s/]*(?=@)", re.IGNORECASE),
+    re.compile(r"(?P<keep>://[^\s:/@]*:)[^\s/]*(?=@)"),
 )
 
 _NAMES: Final = (
-    r"passw(?:or)?d|passphrase|secret|tokens?|authorization|cookie|credentials?_?value"
-    r"|api_?key|private_?key|encryption_?key|signature|ciphertext|dsn"
+    r"passw(?:or)?d|passphrase|secret|tokens?|authorization|cookie|(?:api|private|encryption)[_-]?key"
+    r"|signature|ciphertext|dsn"
 )
 _SECRET_KEY: Final = re.compile(rf"(?:^|[_\-.\s])(?:{_NAMES})$", re.IGNORECASE)
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+# A quoted value ends at the quote that is escaped as deeply as the one it began with: inside
+# JSON inside repr() that is a run of backslashes, and a longer run belongs to the value.
+_QUOTED: Final = r"(?P<quote>\\*[\"'])(?:(?!(?<!\\)(?P=quote)).)*(?:(?P=quote)|$)"
 _PAIR: Final = re.compile(
-    rf"(?P<keep>[\"']?\b[\w-]*?(?:{_NAMES})[\"']?\s*(?:=|:)\s*(?:Bearer\s+|Basic\s+)?)"
-    rf"(?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|{_VALUE})",
-    re.IGNORECASE,
+    rf"(?P<keep>(?:{_NAMES})\\*[\"']?\s*[=:]\s*)(?:{_QUOTED}|(?:(?:Bearer|Basic)\s+)?{_VALUE})",
+    re.IGNORECASE | re.DOTALL,
 )
 
 

@@ -88,7 +88,7 @@ class TokenVault:
             raise SealedTokenUnreadable(f"No key {key_id[:32]!r} in the settings opens this token.")
         try:
             inside = json.loads(key.decrypt(ciphertext))
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             raise SealedTokenUnreadable(f"The stored token is not whole (key {key_id}).") from None
         expected = {
             "v": _FORMAT,
