@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup up down logs demo migrate psql fmt lint types imports test test-unit \
+.PHONY: help setup prepare up down logs demo migrate psql fmt lint types imports test test-unit \
   test-integration test-e2e check image clean
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
@@ -40,13 +40,15 @@ imports: setup ## who may import whom
 	@.venv/bin/lint-imports
 
 ##@ Tests
-test: setup ## all tests (T=tests/unit/domain narrows)
+test: prepare ## all tests (T=tests/unit/domain narrows)
 	@$(PYTEST) $(T)
 test-unit: setup ## without any server
 	@$(PYTEST) tests/unit
-test-integration: setup ## with a real Postgres and RabbitMQ
+prepare: setup
+	@$(PY) -m deploy.local prepare
+test-integration: prepare ## with a real Postgres and RabbitMQ
 	@$(PYTEST) tests/integration
-test-e2e: setup ## all services as processes
+test-e2e: prepare ## all services as processes
 	@$(PYTEST) tests/e2e
 check: setup ## what CI runs
 	@deploy/bin/check-lock && $(MAKE) lint types imports test

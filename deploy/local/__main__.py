@@ -1,18 +1,23 @@
-"""`python -m deploy.local up|down|demo|migrate|psql|clean`: what the Makefile calls.
+"""`python -m deploy.local up|down|demo|migrate|psql|prepare|clean`: what the Makefile calls.
 
 What the stack consists of is in `deploy.local.stack` and `deploy.local.demo`, imported when
 asked for: `down` and `clean` must work when those do not.
 """
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 
 from deploy.local import lifecycle
-from deploy.local.problems import LocalStackError
+from deploy.local.backends import FOR_TESTS, choose_postgres, choose_rabbitmq
+from deploy.local.problems import LocalStackError, NamespacesRefusedError
+from deploy.local.profiles import FAST
 from deploy.local.psql import open_psql
+from deploy.local.rabbitmq4 import rabbitmq4
+from deploy.local.scratch import scratch_folder
 from deploy.local.stack_file import read_stack_file
 from deploy.local.stop_signals import StopRequested, stop_signals
 
@@ -55,6 +60,16 @@ def _psql() -> int:
     return open_psql(read_stack_file().database_url)
 
 
+def _prepare() -> int:
+    """Downloads what the tests would otherwise download inside their time limit."""
+    with scratch_folder() as folder:
+        for choose in (choose_postgres, choose_rabbitmq):
+            choose(FOR_TESTS).open(folder, FAST)
+    with contextlib.suppress(NamespacesRefusedError):
+        rabbitmq4()
+    return 0
+
+
 def _replicas() -> int:
     told = os.environ.get("REPLICAS") or "1"
     if not told.isdigit() or int(told) < 1:
@@ -68,6 +83,7 @@ _COMMANDS: dict[str, Callable[[], int]] = {
     "demo": _demo,
     "migrate": _migrate,
     "psql": _psql,
+    "prepare": _prepare,
     "clean": lifecycle.clean,
 }
 

@@ -6,4 +6,4 @@ class LocalStackError(Exception):
 
 
 class NamespacesRefusedError(LocalStackError):
-    """The kernel or its guard does not let us make user namespaces; nothing here can change that."""
+    """The kernel, or what guards it, does not let us make user namespaces."""

@@ -61,6 +61,7 @@ def rabbitmq4(tree: Path = CACHE / "rabbitmq-4") -> Rabbitmq4:
     if not tree.exists():
         if not apt.apt_is_here():
             raise LocalStackError("RabbitMQ 4 is unpacked with apt-get, which is missing here")
+        print("unpacking RabbitMQ 4 into .amcflow/cache (once)", file=sys.stderr, flush=True)
         LOGS.mkdir(parents=True, exist_ok=True)
         plan = apt.AptPlan(_PACKAGES, status="", sources=apt.sources_for(_SUITE))
         apt.unpack(plan, tree, finish=_make_root_folder, log=LOGS / "apt.log")

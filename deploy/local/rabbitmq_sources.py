@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,7 @@ def _unpacked_source() -> RabbitmqSource:
 
 
 def _install() -> DebianRabbitmq:
+    print("installing rabbitmq-server with apt-get (once)", file=sys.stderr, flush=True)
     try:
         apt.install([_PACKAGE], LOGS / "apt.log")
     except LocalStackError:
@@ -72,6 +74,7 @@ def _install() -> DebianRabbitmq:
 
 def _unpack() -> DebianRabbitmq:
     LOGS.mkdir(parents=True, exist_ok=True)
+    print("unpacking rabbitmq-server into .amcflow/cache (once)", file=sys.stderr, flush=True)
     target = CACHE / "rabbitmq"
     plan = apt.AptPlan([_PACKAGE], apt.status_without(r"(erlang-|rabbitmq-server)"))
     apt.unpack(plan, target, finish=_make_movable, log=LOGS / "apt.log")
