@@ -112,7 +112,7 @@ class SessionKeeper:
                 async with asyncio.timeout(self._options.probe_seconds):
                     await self._lost.wait()
             except TimeoutError:
-                await session.probe()
+                await session.probe(within=self._options.probe_seconds)
         self._report(up=False)
         if time.monotonic() - opened > _LONGEST_BACKOFF:
             self._failures = 0

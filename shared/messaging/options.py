@@ -18,7 +18,7 @@ class ConsumerOptions:
     """What is in hand at stop may take this long; then it is cancelled and delivered again."""
     heartbeat_seconds: int = HEARTBEAT_SECONDS
     probe_seconds: float = 10.0
-    """How often the broker is asked whether it still knows us."""
+    """How often the broker is asked whether it still knows us, and how long it has to answer."""
     name: str = "amcflow consumer"
     """Shown in RabbitMQ's list of connections."""
     default_type: str = ""

@@ -13,12 +13,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 from uuid import UUID
 
-import aio_pika
+import aiormq
 from aio_pika import DeliveryMode
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
+from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import DeliveryError, PublishError
 
 from shared.domain.errors import BrokerUnavailable
@@ -60,7 +60,7 @@ class _Link:
 
     connection: AbstractConnection
     channel: AbstractChannel
-    exchanges: dict[str, AbstractExchange]
+    underlay: aiormq.Channel
     in_alarm: bool = False
 
     @property
@@ -86,10 +86,17 @@ class _Link:
             async with asyncio.timeout(seconds):
                 await transport.ready()
 
-    async def exchange(self, name: str) -> AbstractExchange:
-        if name not in self.exchanges:
-            self.exchanges[name] = await self.channel.get_exchange(name, ensure=False)
-        return self.exchanges[name]
+    async def publish(self, message: OutgoingMessage) -> None:
+        """One level below aio-pika, whose `publish` waits for each message to leave the socket:
+        3,000 a second instead of 7,000. The window bounds what is buffered."""
+        await self.underlay.basic_publish(
+            message.body,
+            exchange=message.exchange,
+            routing_key=message.routing_key,
+            properties=_properties(message),
+            mandatory=message.mandatory,
+            wait=False,
+        )
 
 
 class Publisher:
@@ -186,12 +193,9 @@ class Publisher:
     async def _publish(self, link: _Link, message: OutgoingMessage) -> Receipt:
         if not link.is_usable:
             raise BrokerUnavailable("The connection to RabbitMQ was lost, or is in an alarm.")
-        exchange = await link.exchange(message.exchange)
         try:
             async with asyncio.timeout(self._timeout):
-                await exchange.publish(
-                    _amqp(message), message.routing_key, mandatory=message.mandatory
-                )
+                await link.publish(message)
         except PublishError as error:
             lost = BrokerUnavailable(f"No queue takes {message.routing_key}: {error!r}.")
             return Receipt(message.message_id, lost, unroutable=True)
@@ -235,10 +239,11 @@ class Publisher:
                 async with asyncio.timeout(self._timeout):
                     # Without on_return_raises a message nobody takes would count as sent.
                     channel = await connection.channel(on_return_raises=True)
+                    underlay = cast("aiormq.Channel", await channel.get_underlay_channel())
         except BaseException:
             await close_connection(connection)
             raise
-        return _Link(connection, channel, {"": channel.default_exchange})
+        return _Link(connection, channel, underlay)
 
     async def _drop(self, link: _Link, error: BrokerUnavailable) -> None:
         """Throw the connection away, except in an alarm: RabbitMQ would not even read our good-bye,
@@ -262,16 +267,15 @@ class Publisher:
             self._not_before = asyncio.get_running_loop().time() + wait
 
 
-def _amqp(message: OutgoingMessage) -> aio_pika.Message:
-    return aio_pika.Message(
-        message.body,
+def _properties(message: OutgoingMessage) -> aiormq.spec.Basic.Properties:
+    return aiormq.spec.Basic.Properties(
         message_id=str(message.message_id),
-        type=message.type,
+        message_type=message.type,
         content_type="application/json",
         correlation_id=message.correlation_id,
         reply_to=message.reply_to,
         headers=dict(message.headers),
-        delivery_mode=DeliveryMode.PERSISTENT,
+        delivery_mode=DeliveryMode.PERSISTENT.value,
     )
 
 

@@ -7,6 +7,7 @@ subscription first and consumes again when it is free.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -34,6 +35,8 @@ class Session:
         self.lost_reason: str | None = None
         self._on_lost = on_lost
         self._subscriptions: set[Subscription] = set()
+        self.delivered: Counter[str] = Counter()
+        self._suspicious: dict[str, int] = {}
 
     @classmethod
     async def open(
@@ -88,25 +91,33 @@ class Session:
         for subscription in self._subscriptions:
             subscription.end()
 
-    async def probe(self) -> None:
-        """Ask the broker whether it still knows us; lose the session if not.
+    async def probe(self, *, within: float) -> None:
+        """Ask the broker whether it still serves us; lose the session if not.
 
-        Heartbeats see a dead peer only; a consumer that got lost on the way (its queue's leader
-        moved, or a bug) looks alive from here and receives nothing for ever.
+        Heartbeats see a dead peer only. A consumer can get lost on a connection that lives: its
+        queue's leader moved, or (3.10) its queue was deleted and declared again in one breath.
+        That is announced to nobody, leaves the consumer in the queue's count, and swallows one
+        message per lane; those that pile up behind show it, and a new connection frees them all.
         """
-        queues = {each.queue for each in self._subscriptions if each.is_consuming}
+        queues = {each.queue for each in self._subscriptions if each.is_idle}
         try:
             for queue in queues:
-                await self._probe_queue(queue)
+                await self._probe_queue(queue, within)
         except BrokerUnavailable as error:
             self.lose(error.message)
 
-    async def _probe_queue(self, queue: str) -> None:
+    async def _probe_queue(self, queue: str, within: float) -> None:
         with broker_errors(f"looking at {queue}"):
-            found = await self.channel.declare_queue(queue, passive=True, timeout=_RPC_SECONDS)
-        still = any(each.queue == queue and each.is_consuming for each in self._subscriptions)
-        if still and not found.declaration_result.consumer_count:
+            found = await self.channel.declare_queue(queue, passive=True, timeout=within)
+        if not any(each.queue == queue and each.is_idle for each in self._subscriptions):
+            return
+        if not found.declaration_result.consumer_count:
             raise BrokerUnavailable(f"RabbitMQ no longer has a consumer of {queue}.")
+        delivered = self.delivered[queue]
+        is_waiting = bool(found.declaration_result.message_count)
+        if is_waiting and self._suspicious.get(queue) == delivered:
+            raise BrokerUnavailable(f"RabbitMQ has messages in {queue} and delivers none.")
+        self._suspicious[queue] = delivered if is_waiting else -1
 
     async def close(self) -> None:
         """Whatever is not answered yet goes back to its queue."""
@@ -123,6 +134,7 @@ class Subscription:
         self._tag: str | None = None
         self._inbox: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
         self._end = asyncio.Event()
+        self._is_waiting = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -137,14 +149,17 @@ class Subscription:
         await self.cancel()
 
     @property
-    def is_consuming(self) -> bool:
-        return self._tag is not None
+    def is_idle(self) -> bool:
+        """Whether the broker could deliver a message right now."""
+        return self._tag is not None and self._is_waiting
 
     async def next(self) -> AbstractIncomingMessage | None:
         """The next message, or None at the end; BrokerUnavailable if consuming is refused."""
         if self._tag is None and not self._end.is_set():
             await self._consume()
+        self._is_waiting = True
         message = None if self._end.is_set() else await self._inbox.get()
+        self._is_waiting = False
         if message is not None and self._end.is_set():
             # It came together with the end: leave it to `cancel`.
             self._inbox.put_nowait(message)
@@ -158,6 +173,7 @@ class Subscription:
 
     async def _receive(self, message: AbstractIncomingMessage) -> None:
         """Runs in a task of aiormq's, which a lost connection cancels: only hand over."""
+        self._session.delivered[self.queue] += 1
         self._inbox.put_nowait(message)
 
     def end(self) -> None:

@@ -58,6 +58,11 @@ class Handler:
         if ending is not None:
             raise ending
 
+    async def until_finished(self, execution_id: UUID) -> None:
+        """Wait for this one; an older one may come twice, since a cut can lose its ack."""
+        while await self.finished.get() != execution_id:
+            pass
+
 
 async def always_healthy() -> bool:
     return True
@@ -73,6 +78,12 @@ class Running:
 
     def ask_to_stop(self) -> None:
         self._stop.set()
+
+    async def lost(self) -> None:
+        """Wait until it has noticed that its session is gone."""
+        session = self.consumer._keeper._session
+        while session.is_live:
+            await asyncio.sleep(0)
 
     async def stopped(self) -> None:
         self._stop.set()
@@ -146,6 +157,19 @@ class Bench:
             )
         )
         return execution_id
+
+    async def provoke_channel_error(self, running: Running) -> None:
+        """Acknowledge on its channel what was never delivered."""
+        session = await running.consumer._keeper.session()
+        underlay = await session.channel.get_underlay_channel()
+        await underlay.basic_ack(999)
+
+    async def lose_consumer_silently(self, running: Running) -> None:
+        """End its broker-side consumer behind its back."""
+        session = await running.consumer._keeper.session()
+        underlay = await session.channel.get_underlay_channel()
+        for subscription in session._subscriptions:
+            await underlay.basic_cancel(subscription._tag)
 
     async def dead_letter(self) -> AbstractIncomingMessage:
         """The next message of the dead-letter queue."""

@@ -68,13 +68,15 @@ async def test_a_full_queue_refuses_only_what_it_has_no_room_for(
     limits = {"x-queue-type": "quorum", "x-max-length": 1, "x-overflow": "reject-publish"}
     full = await channel.declare_queue("test.full", durable=True, arguments=limits)
     roomy = await channel.declare_queue("test.roomy", exclusive=True)
+    while (await publisher.publish_many([make_message(full.name)]))[0].confirmed:
+        """It takes a few more than its limit."""
     messages = [make_message(name) for name in [full.name, roomy.name] * 50]
 
     receipts = await publisher.publish_many(messages)
 
     await channel.queue_delete(full.name)
     assert all(receipt.confirmed for receipt in receipts[1::2])
-    assert not all(receipt.confirmed for receipt in receipts[::2])
+    assert not any(receipt.confirmed for receipt in receipts[::2])
 
 
 async def test_a_missing_exchange_fails_the_batch_and_not_the_next(
@@ -136,9 +138,8 @@ async def test_a_dead_line_times_out_and_is_replaced(wire: Wire, queue: Queue) -
         await publisher.publish(make_message(queue.name))
         wire.go_dead()
 
-        receipts = await soon(publisher.publish_many([make_message(queue.name)] * 1))
+        receipts = await soon(publisher.publish_many([make_message(queue.name)]))
 
-        wire.revive()
         await soon(until_published(publisher, make_message(queue.name)))
         assert not receipts[0].confirmed
 

@@ -16,13 +16,8 @@ class Wire:
         self._broker = URL(broker_url)
         self._server: asyncio.Server | None = None
         self._port = 0
+        self._cables: set[_Cable] = set()
         self.accepted = 0
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._clients: set[asyncio.StreamWriter] = set()
-        self._flowing = asyncio.Event()
-        self._listening_upward = asyncio.Event()
-        self._flowing.set()
-        self._listening_upward.set()
 
     @classmethod
     @asynccontextmanager
@@ -40,7 +35,6 @@ class Wire:
 
     async def plug_in(self) -> None:
         """Accept connections, at the same address as before."""
-        self._flowing.set()
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", self._port, reuse_address=True
         )
@@ -48,8 +42,8 @@ class Wire:
 
     def cut(self) -> None:
         """Break every connection; new ones work."""
-        for writer in list(self._writers):
-            writer.transport.abort()
+        for cable in list(self._cables):
+            cable.cut()
 
     def pull_out(self) -> None:
         """Break every connection and refuse new ones."""
@@ -58,49 +52,59 @@ class Wire:
         self.cut()
 
     def go_dead(self) -> None:
-        """Nothing passes any more, in either direction, and nobody is told."""
-        self._flowing.clear()
-
-    def revive(self) -> None:
-        self._flowing.set()
+        """Nothing passes on the connections there are, and nobody is told; new ones work."""
+        for cable in self._cables:
+            cable.flowing.clear()
 
     def block(self) -> None:
         """What RabbitMQ does to publishers in an alarm: say so, and read no more from them."""
-        self._listening_upward.clear()
-        for client in self._clients:
-            client.write(_frame(60, b"\x06memory"))
+        for cable in self._cables:
+            cable.flowing_upward.clear()
+            cable.client.write(_frame(60, b"\x06memory"))
 
     def unblock(self) -> None:
-        self._listening_upward.set()
-        for client in self._clients:
-            client.write(_frame(61, b""))
+        for cable in self._cables:
+            cable.flowing_upward.set()
+            cable.client.write(_frame(61, b""))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        broker_reader, broker_writer = await asyncio.open_connection(
-            self._broker.host, self._broker.port
-        )
+    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        broker_reader, broker = await asyncio.open_connection(self._broker.host, self._broker.port)
+        cable = _Cable(client, broker)
         self.accepted += 1
-        pair = {writer, broker_writer}
-        self._writers |= pair
-        self._clients.add(writer)
+        self._cables.add(cable)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, broker_writer, upward=True))
-                group.create_task(self._pump(broker_reader, writer, upward=False))
+                group.create_task(cable.pump(reader, broker, cable.flowing_upward))
+                group.create_task(cable.pump(broker_reader, client, cable.flowing))
         finally:
-            self._writers -= pair
-            self._clients.discard(writer)
-            for each in pair:
-                each.transport.abort()
+            self._cables.discard(cable)
+            cable.cut()
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, upward: bool
+
+class _Cable:
+    """One connection through the wire."""
+
+    def __init__(self, client: asyncio.StreamWriter, broker: asyncio.StreamWriter) -> None:
+        self.client = client
+        self.flowing = asyncio.Event()
+        self.flowing_upward = asyncio.Event()
+        self.flowing.set()
+        self.flowing_upward.set()
+        self._writers = (client, broker)
+
+    def cut(self) -> None:
+        self.flowing.set()
+        self.flowing_upward.set()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, open_: asyncio.Event
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                await self._flowing.wait()
-                if upward:
-                    await self._listening_upward.wait()
+                await self.flowing.wait()
+                await open_.wait()
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
