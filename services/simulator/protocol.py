@@ -22,6 +22,10 @@ class CuttableProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
 
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
 
 async def cut(scope: Scope, receive: Receive, *, flush: bool = False) -> None:
     """Closes the client's connection; with `flush` what was written is still sent."""
@@ -50,4 +54,7 @@ class StoppableServer(Server):
         asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._force)
 
     def _force(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, CuttableProtocol):
+                connection.abort()
         self.force_exit = True

@@ -12,7 +12,13 @@ from services.simulator.traffic import Traffic
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+    )
 
 
 class AccountEntry(_Entry):

@@ -48,7 +48,7 @@ class ResultTable:
 
     def size(self, start: int, stop: int) -> int:
         """Bytes of the rows from `start` to before `stop`, without the header."""
-        tiled, tail = self._split(stop)
+        tiled, tail = self._split(start, stop)
         tile = self.tile_rows
         first, full = -(-start // tile), tiled // tile
         if full <= first:
@@ -59,7 +59,7 @@ class ResultTable:
 
     def chunks(self, start: int, stop: int) -> Iterator[bytes]:
         """The same rows as bytes, a tile at a time."""
-        tiled, tail = self._split(stop)
+        tiled, tail = self._split(start, stop)
         yield from self._lines(start, tiled)
         if tail:
             yield self.last_line
@@ -72,10 +72,10 @@ class ResultTable:
         edges = [self.rows * number // count for number in range(count + 1)]
         return list(pairwise(edges))
 
-    def _split(self, stop: int) -> tuple[int, int]:
+    def _split(self, start: int, stop: int) -> tuple[int, int]:
         """Where the tiled rows end, and the bytes of the last line if it is within."""
         tiled = self.rows - (1 if self.last_line else 0)
-        return min(stop, tiled), len(self.last_line) if stop > tiled else 0
+        return min(stop, tiled), len(self.last_line) if start <= tiled < stop else 0
 
     def _full_tile_bytes(self) -> int:
         if self._tile_bytes < 0:

@@ -3,6 +3,7 @@
 Pure ASGI, so that an answer can be held back, cut or changed after the handler did its work.
 """
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from random import Random
@@ -57,6 +58,9 @@ class Gateway:
             ]
         try:
             await self._serve(exchange)
+        except asyncio.CancelledError:
+            # The process ends and the connection is cut already: not worth a traceback.
+            return
         finally:
             self._record(exchange, is_store=is_store)
 
