@@ -5,6 +5,7 @@ drop a kept connection before the server would: a request written into a connect
 server is just closing is in doubt, and for a create that costs a reconciliation.
 """
 
+import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -37,6 +38,7 @@ def amc_client(
     keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
     tcp_user_timeout: timedelta = TCP_USER_TIMEOUT,
     max_connections: int = 100,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """For AMC's own API."""
     return _client(
@@ -44,6 +46,7 @@ def amc_client(
         keepalive_expiry=keepalive_expiry,
         max_connections=max_connections,
         tcp_user_timeout=tcp_user_timeout,
+        tls=tls,
     )
 
 
@@ -52,9 +55,12 @@ def login_client(
     *,
     keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
     max_connections: int = 10,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """For Login with Amazon."""
-    return _client(timeouts, keepalive_expiry=keepalive_expiry, max_connections=max_connections)
+    return _client(
+        timeouts, keepalive_expiry=keepalive_expiry, max_connections=max_connections, tls=tls
+    )
 
 
 def result_client(
@@ -63,6 +69,7 @@ def result_client(
     keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
     max_connections: int = 50,
     public_addresses_only: bool,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """For pre-signed result links; `public_addresses_only` is false only for a simulator."""
     return _client(
@@ -70,6 +77,7 @@ def result_client(
         keepalive_expiry=keepalive_expiry,
         max_connections=max_connections,
         resolver=PublicResolver() if public_addresses_only else None,
+        tls=tls,
     )
 
 
@@ -80,6 +88,7 @@ def _client(
     max_connections: int,
     tcp_user_timeout: timedelta | None = None,
     resolver: AbstractResolver | None = None,
+    tls: ssl.SSLContext | None,
 ) -> httpx.AsyncClient:
     connector = partial(
         gated_connector,
@@ -87,6 +96,7 @@ def _client(
         max_connections=max_connections,
         tcp_user_timeout=tcp_user_timeout,
         resolver=resolver,
+        tls=tls,
     )
     return httpx.AsyncClient(
         transport=GatedTransport(connector),

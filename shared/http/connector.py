@@ -6,6 +6,7 @@ A refused connection goes back to the pool whole.
 """
 
 import socket
+import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import aiohttp
+import httpx
 from aiohttp.abc import AbstractResolver
 from typing_extensions import override
 
@@ -68,11 +70,16 @@ def gated_connector(
     *,
     keepalive_expiry: timedelta,
     max_connections: int,
-    tcp_user_timeout: timedelta | None,
-    resolver: AbstractResolver | None,
+    tcp_user_timeout: timedelta | None = None,
+    resolver: AbstractResolver | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> GatedConnector:
-    """Must be called with the event loop running that will use it."""
+    """Must be called with the event loop running that will use it.
+
+    Without `tls`, certificates are verified against the Mozilla list that httpx brings along:
+    the same on every machine, also in an image without a system-wide list."""
     return GatedConnector(
+        ssl=tls or httpx.create_ssl_context(trust_env=False),
         keepalive_timeout=keepalive_expiry.total_seconds(),
         limit=max_connections,
         resolver=resolver,

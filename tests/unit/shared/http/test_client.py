@@ -31,7 +31,6 @@ async def test_a_broken_link_gives_up_its_bytes_after_the_user_timeout() -> None
         keepalive_expiry=timedelta(seconds=20),
         max_connections=1,
         tcp_user_timeout=timedelta(seconds=20),
-        resolver=None,
     )
     address = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))
 
