@@ -1,0 +1,103 @@
+"""What endpoints ask for, as annotated types."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+from uuid import UUID
+
+from fastapi import Depends, Header, Path, Security
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from services.api.problems import request_id_of
+from services.api.state import ApiState
+from shared.db.instances import Instance
+from shared.domain.errors import NotFound
+from shared.domain.ids import (
+    ACCOUNT_PREFIX,
+    CREDENTIAL_PREFIX,
+    EXECUTION_PREFIX,
+    WORKFLOW_PREFIX,
+    read,
+)
+from shared.intake.idempotency import Repeatable, content_hash
+from shared.intake.intake import Asker
+
+bearer = Security(HTTPBearer(auto_error=False, description="A service token, `amc_sk_...`."))
+"""For the OpenAPI document; the middleware in `authentication` has checked the token by now."""
+
+
+def _state(request: Request) -> ApiState:
+    return cast("ApiState", request.app.state.api)
+
+
+def _asker(request: Request) -> Asker:
+    return Asker(owner=request.scope["state"]["owner"], request_id=request_id_of(request.scope))
+
+
+State = Annotated[ApiState, Depends(_state)]
+Who = Annotated[Asker, Depends(_asker)]
+
+
+@dataclass(frozen=True, slots=True)
+class MaybeRepeated:
+    """The request's Idempotency-Key, if it has one."""
+
+    owner: str
+    key: str | None
+
+    def of(self, scope: str, target: str, body: BaseModel | None) -> Repeatable | None:
+        """For this operation, on this target, with this body."""
+        if self.key is None:
+            return None
+        return Repeatable(self.owner, scope, self.key, content_hash(target, body))
+
+
+def _maybe_repeated(
+    who: Who,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="The same key with the same body gives the same answer.",
+        ),
+    ] = None,
+) -> MaybeRepeated:
+    return MaybeRepeated(who.owner, idempotency_key)
+
+
+Key = Annotated[MaybeRepeated, Depends(_maybe_repeated)]
+
+
+def _workflow_id(workflow_id: Annotated[str, Path(examples=["wf_0190..."])]) -> UUID:
+    return read(WORKFLOW_PREFIX, workflow_id, what="workflow")
+
+
+def _execution_id(execution_id: Annotated[str, Path(examples=["ex_0190..."])]) -> UUID:
+    return read(EXECUTION_PREFIX, execution_id, what="execution")
+
+
+def _credential_id(credential_id: Annotated[str, Path(examples=["cr_0190..."])]) -> UUID:
+    return read(CREDENTIAL_PREFIX, credential_id, what="credential")
+
+
+def _account_id(account_id: Annotated[str, Path(examples=["ac_0190..."])]) -> UUID:
+    return read(ACCOUNT_PREFIX, account_id, what="account")
+
+
+WorkflowId = Annotated[UUID, Depends(_workflow_id)]
+ExecutionId = Annotated[UUID, Depends(_execution_id)]
+CredentialId = Annotated[UUID, Depends(_credential_id)]
+AccountId = Annotated[UUID, Depends(_account_id)]
+
+
+async def _instance(
+    instance_id: Annotated[str, Path(examples=["amcabc123"])], state: State
+) -> Instance:
+    if "\x00" in instance_id:
+        raise NotFound("No instance has such an id.")
+    return await state.instances.get(instance_id)
+
+
+InstanceRow = Annotated[Instance, Depends(_instance)]
