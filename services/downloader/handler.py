@@ -187,7 +187,10 @@ class DownloadHandler:
         self, links: Sequence[str]
     ) -> dict[str, Callable[[], AbstractAsyncContextManager[ResultPart]]]:
         # A new link to the same object differs in its signature only, so finished parts stay.
-        return {_object_of(link): partial(self.files.open, link) for link in links}
+        return {
+            f"{place} {_object_of(link)}": partial(self.files.open, link)
+            for place, link in enumerate(links)
+        }
 
     async def _fail(self, claim: DownloadClaim, error: PermanentError) -> None:
         await self.executions.mark_failed(claim, error)

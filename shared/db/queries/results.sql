@@ -1,0 +1,84 @@
+-- name: versions_of_workflow
+select v.id, v.version, v.fingerprint, v.table_name,
+       coalesce((select jsonb_agg(to_jsonb(c) - 'version_id' order by c.position)
+                   from result_columns c where c.version_id = v.id), '[]') as columns
+  from result_versions v
+ where v.workflow_id = $1
+ order by v.version
+
+-- name: insert_version
+-- Waits for another load that is making the same version, or the same number; then does nothing,
+-- and the next look finds what that load committed.
+insert into result_versions (workflow_id, version, fingerprint, table_name)
+select $1, next.version, $3, format('w%s_v%s', $2::int, next.version)
+  from (select coalesce(max(version), 0) + 1 as version
+          from result_versions where workflow_id = $1) next
+on conflict do nothing
+returning id, version, table_name
+
+-- name: insert_column
+insert into result_columns
+  (version_id, position, source_name, occurrence, column_name, data_type)
+values ($1, $2, $3, $4, $5, $6)
+
+-- name: is_still_held
+select exists (select from workflow_executions
+                where id = $1 and fence = $2 and state = 'downloading')
+
+-- name: lift_limits
+-- For this transaction only. A client that is frozen between two statements is still dropped.
+select set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $2::text, true),
+       set_config('idle_in_transaction_session_timeout', $3::text, true)
+
+-- name: make_numbers
+-- It lives as long as the session; nothing else uses it.
+create temp sequence if not exists amcflow_row_numbers cache 1000
+
+-- name: start_numbers
+-- Rows count from 1 again; the table's defaults read both settings.
+select setval(to_regclass('pg_temp.amcflow_row_numbers'), 1, false),
+       set_config('amc.e', $1::bigint::text, true),
+       set_config('amc.seq', to_regclass('pg_temp.amcflow_row_numbers')::oid::text, true)
+
+-- name: insert_part
+insert into result_parts (execution_id, part, size_bytes, sha256, row_count)
+values ($1, $2, $3, $4, $5)
+
+-- name: store_result
+insert into stored_results
+  (execution_id, execution_no, version_id, table_name, positions, replaced_characters)
+values ($1, $2, $3, $4, $5, $6)
+
+-- name: complete
+-- The fence is what a worker that was given up for dead fails on: its rows go with it.
+update workflow_executions
+   set state = 'completed', finished_at = clock_timestamp(), lease_owner = null,
+       lease_until = null, row_count = $3, size_bytes = $4,
+       output_location = coalesce($5, output_location), result_table = $6
+ where id = $1 and fence = $2 and state = 'downloading'
+returning id
+
+-- name: find_result
+select s.execution_id, s.execution_no, s.table_name, s.replaced_characters, s.dropped_at,
+       e.row_count, e.size_bytes,
+       coalesce((select jsonb_agg(to_jsonb(c) - 'version_id' order by p.place)
+                   from unnest(s.positions) with ordinality p (position, place)
+                   join result_columns c
+                     on c.version_id = s.version_id and c.position = p.position), '[]') as columns
+  from stored_results s join workflow_executions e on e.id = s.execution_id
+ where s.execution_id = $1
+
+-- name: mark_dropped
+update stored_results set dropped_at = clock_timestamp()
+ where execution_id = $1 and dropped_at is null
+returning table_name, execution_no
+
+-- name: forget_table
+update workflow_executions set result_table = null where id = $1
+
+-- name: limit_lock_wait
+-- For DROP, behind which every new reader would have to wait.
+select set_config('lock_timeout', '2s', true)
+
+-- name: allow_long_delete
+select set_config('statement_timeout', '10min', true)

@@ -1,0 +1,107 @@
+"""Reads a result page by page, always a bounded range of row numbers of a named table.
+
+Values are what JSON can say: bigint is an integer of any size; a numeric or double is a number if
+a double holds it exactly as written, else a string (`"0.1234567890123456789"`, `"NaN"`); dates
+and timestamps are ISO 8601 without a zone; ids and everything else are text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import asyncpg
+
+from shared.db.pool import Database
+from shared.db.results.identifiers import in_results, quote_ident
+from shared.db.results.stored import StoredResult, gone
+from shared.db.results.versions import StoredColumn
+
+JsonValue = str | int | float | bool | None
+
+MAX_PAGE_ROWS: Final = 10_000
+_EXACT_INTEGER: Final = 2**53
+_TEMPORAL: Final = frozenset({"date", "timestamp"})
+
+
+@dataclass(frozen=True, slots=True)
+class PageColumn:
+    """A column as readers know it: the name in the header of the file."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows in file order; `next_after` is the cursor of the next page, None at the end."""
+
+    columns: tuple[PageColumn, ...]
+    rows: list[list[JsonValue]]
+    next_after: int | None
+
+
+async def read_page(
+    database: Database, result: StoredResult, *, after: int = 0, limit: int = 100
+) -> Page:
+    """The rows numbered `after + 1` to `after + limit`; NotFound if they are gone."""
+    after = max(min(after, result.row_count), 0)
+    last = min(after + max(min(limit, MAX_PAGE_ROWS), 1), result.row_count)
+    columns = tuple(
+        PageColumn(column.key.source_name, column.sql_type) for column in result.columns
+    )
+    rows = await _rows(database, result, after, last)
+    if len(rows) != last - after:
+        raise gone()
+    readers = [_READERS.get(column.sql_type, _as_it_is) for column in result.columns]
+    values = [
+        [None if text is None else read(text) for read, text in zip(readers, row, strict=True)]
+        for row in rows
+    ]
+    return Page(columns, values, last if last < result.row_count else None)
+
+
+async def _rows(
+    database: Database, result: StoredResult, after: int, last: int
+) -> list[asyncpg.Record]:
+    selected = ", ".join(_as_text(column) for column in result.columns)
+    try:
+        return await database.fetch(
+            f"select {selected} from only {in_results(result.table_name)}"  # noqa: S608 - quoted
+            " where e = $1 and n > $2 and n <= $3 order by n",
+            result.execution_no,
+            after,
+            last,
+        )
+    except asyncpg.UndefinedTableError as error:
+        raise gone() from error
+
+
+def _as_text(column: StoredColumn) -> str:
+    name = quote_ident(column.name)
+    if column.sql_type in _TEMPORAL:
+        # ISO 8601 whatever the session's DateStyle says.
+        return f"to_json({name}) #>> '{{}}'"
+    return f"{name}::text"
+
+
+def _as_it_is(text: str) -> JsonValue:
+    return text
+
+
+def _number(text: str) -> JsonValue:
+    """A number if nobody loses a digit by reading it as a double, else the text."""
+    exact = Decimal(text)
+    if not exact.is_finite():
+        return text
+    if exact == exact.to_integral_value() and "." not in text and "e" not in text:
+        return int(text) if abs(exact) <= _EXACT_INTEGER else text
+    return float(text) if Decimal(repr(float(text))) == exact else text
+
+
+_READERS: Final[dict[str, Callable[[str], JsonValue]]] = {
+    "bigint": int,
+    "numeric": _number,
+    "double precision": _number,
+    "boolean": lambda text: text == "true",
+}

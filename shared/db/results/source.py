@@ -1,0 +1,142 @@
+"""Reads what has to be known of the files before COPY sees them: headers, a sample, where they end.
+
+Postgres reads the rows; Python looks at the header, at the first rows to guess types, and passes
+the rest on in large pieces, with three repairs: a byte order mark and blank last lines are left
+out, and `\\.` alone on a line, which Postgres before 18 takes for the end of the data, is quoted.
+"""
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Final
+
+from shared.db.results.identifiers import ColumnKey, keys_of
+from shared.db.results.order import Part
+from shared.domain.errors import ResultMalformed
+
+CHUNK_BYTES: Final = 256 * 1024
+_BOM: Final = codecs.BOM_UTF8
+_TAIL_BYTES: Final = 4096
+_SHOWN_CHARS: Final = 300
+_END_MARK: Final = re.compile(rb"(?<=[\r\n])\\\.(?=[\r\n])")
+_MAYBE_END_MARK: Final = re.compile(rb"[\r\n](\\\.?)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class CsvFile:
+    """One part that has a header."""
+
+    number: int
+    """1 for the first part."""
+    part: Part
+    keys: tuple[ColumnKey, ...]
+    start: int
+    end: int
+
+    def chunks(self, *, replacing: bool) -> Iterator[bytes]:
+        """The bytes for COPY; `replacing` makes every byte valid that Postgres would refuse."""
+        pieces = _pieces(self.part.open(), self.start, self.end)
+        return _quoting_end_marks(_valid_text(pieces) if replacing else pieces)
+
+    def rows(self) -> Iterator[list[str]]:
+        """The rows as Python reads them, without the header; stops where it cannot go on."""
+        yield from _records(self.part, self.start, skip=1)
+
+
+def open_files(parts: Sequence[Part]) -> tuple[CsvFile, ...]:
+    """The parts that have at least a header; ResultMalformed if they name different columns."""
+    found = [_open_file(number, part) for number, part in enumerate(parts, start=1)]
+    files = tuple(file for file in found if file is not None)
+    for file in files[1:]:
+        if sorted(file.keys) != sorted(files[0].keys):
+            raise ResultMalformed(
+                f"The parts of the result have different columns: part {files[0].number} has"
+                f" {_shown(files[0].keys)}; part {file.number} has {_shown(file.keys)}."
+            )
+    return files
+
+
+def _open_file(number: int, part: Part) -> CsvFile | None:
+    head = part.open().read(len(_BOM))
+    start = len(_BOM) if head == _BOM else 0
+    if part.size <= start:
+        return None
+    header = next(_records(part, start, skip=0), [""])
+    end = _end_of(part.open(), part.size) if len(header) > 1 else part.size
+    return CsvFile(number, part, keys_of(header), start, end)
+
+
+def _records(part: Part, start: int, *, skip: int) -> Iterator[list[str]]:
+    file = part.open()
+    file.seek(start)
+    text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
+    try:
+        for number, record in enumerate(csv.reader(text)):
+            if number >= skip:
+                yield [field.replace("\0", "\ufffd") for field in record] or [""]
+    except csv.Error:
+        # A field longer than the csv module takes: the sample ends, COPY will read on.
+        return
+    finally:
+        text.detach()
+
+
+def _end_of(file: BinaryIO, size: int) -> int:
+    """Where the last line that says anything ends."""
+    file.seek(max(size - _TAIL_BYTES, 0))
+    tail = file.read()
+    said = len(tail.rstrip(b"\r\n"))
+    line_end = 2 if tail[said : said + 2] == b"\r\n" else 1
+    return size - len(tail) + min(said + line_end, len(tail))
+
+
+def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    file.seek(start)
+    while piece := file.read(min(CHUNK_BYTES, end - file.tell())):
+        yield piece
+
+
+def _valid_text(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for piece in pieces:
+        yield decoder.decode(piece).replace("\0", "\ufffd").encode()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def _quoting_end_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    r"""The same rows, with every record that is exactly `\.` written as `"\."`.
+
+    A line within a quoted field is none: the quotes before it are of odd number.
+    """
+    before, held, is_quoted = b"\n", b"", False
+    for piece in pieces:
+        data = before + held + piece
+        cut = _MAYBE_END_MARK.search(data)
+        end = cut.start(1) if cut else len(data)
+        ready, held = data[1:end], data[end:]
+        if b"\\." in ready:
+            yield _with_marks_quoted(data[:end], is_quoted=is_quoted)
+        else:
+            yield ready
+        is_quoted ^= bool(ready.count(b'"') & 1)
+        before = data[end - 1 : end]
+    yield b'"\\."' if held == b"\\." and not is_quoted else held
+
+
+def _with_marks_quoted(data: bytes, *, is_quoted: bool) -> bytes:
+    """All but the first byte of `data`, which is there to be looked back at."""
+    done, pieces = 1, []
+    for mark in _END_MARK.finditer(data):
+        text = data[done : mark.start()]
+        is_quoted ^= bool(text.count(b'"') & 1)
+        pieces += [text, mark[0] if is_quoted else b'"\\."']
+        done = mark.end()
+    return b"".join([*pieces, data[done:]])
+
+
+def _shown(keys: Sequence[ColumnKey]) -> str:
+    text = ", ".join(repr(key.source_name) for key in keys)
+    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "..."
