@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import httpx
 
@@ -21,10 +21,14 @@ from shared.amc.permits import Permit
 from shared.amc.translate import amc_errors
 from shared.domain.errors import AmcflowError, TransientError
 from shared.domain.ids import EntityId, InstanceKey, MarketplaceId
+from shared.http.client import GatedClient
 from shared.http.transport import BEFORE_FIRST_BYTE
 from shared.security.secrets import AccessToken
 
 T = TypeVar("T")
+
+_KEPT_SECONDS: Final = 10.0
+"""A connection answered on this lately is taken to be kept still; half the keepalive expiry."""
 
 
 class LeaseTooShort(TransientError):
@@ -73,6 +77,18 @@ class Attempts:
     """A whole attempt, connecting and reading included. Part of the settle time."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = utc_now
+    _answered_at: dict[str, float] = field(default_factory=dict)
+
+    async def warm_up(self, base_url: str) -> None:
+        """Open a connection if none was used lately; sends nothing and needs no permit.
+
+        A handshake takes longer than a permit lives, so without this a quiet instance's first
+        call would lose its permit every time. AmcUnavailable if AMC cannot be reached.
+        """
+        lately = self._answered_at.get(base_url, -_KEPT_SECONDS)
+        if isinstance(self.http, GatedClient) and self.clock() - lately >= _KEPT_SECONDS:
+            with amc_errors("connect", safe_to_repeat=True):
+                await self.http.connect_ahead(base_url)
 
     async def make(
         self,
@@ -115,6 +131,7 @@ class Attempts:
                     body = await read_body(response)
                 finally:
                     await response.aclose()
+        self._answered_at[call.base_url] = self.clock()
         now = self.now()
         return Answer(response.status_code, response.headers, body, now, token.is_expired(now))
 

@@ -49,6 +49,10 @@ class AmcClient:
     permits: Permits
     repeat: Repeat = field(default_factory=Repeat)
 
+    async def warm_up(self, target: AmcTarget) -> None:
+        """Call it before booking the permit of a create; see `Attempts.warm_up`."""
+        await self.attempts.warm_up(target.base_url)
+
     async def create_workflow(
         self,
         target: AmcTarget,
@@ -172,6 +176,7 @@ class AmcClient:
         async def once() -> T:
             with amc_errors(f"{call.name}: waiting for a permit", safe_to_repeat=True):
                 async with asyncio.timeout(max(give_up_at - self.attempts.clock(), 0)):
+                    await self.attempts.warm_up(call.base_url)
                     permit = await self.permits.take(target.instance, call_class)
             return await self.attempts.make(
                 call, token, judge, permit=permit, give_up_at=give_up_at

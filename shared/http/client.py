@@ -32,6 +32,29 @@ class Timeouts:
     pool: timedelta = timedelta(seconds=5)
 
 
+class GatedClient(httpx.AsyncClient):
+    """httpx's client over our transport; able to connect before there is anything to send."""
+
+    def __init__(self, transport: GatedTransport, timeouts: Timeouts) -> None:
+        super().__init__(
+            transport=transport,
+            timeout=httpx.Timeout(
+                connect=timeouts.connect.total_seconds(),
+                read=timeouts.read.total_seconds(),
+                write=timeouts.write.total_seconds(),
+                pool=timeouts.pool.total_seconds(),
+            ),
+            headers={"User-Agent": "amcflow", "Accept-Encoding": "identity"},
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._gated_transport = transport
+
+    async def connect_ahead(self, url: str) -> None:
+        """Make sure a connection to this host is kept; sends nothing. Errors as for a request."""
+        await self._gated_transport.connect_ahead(self.build_request("HEAD", url))
+
+
 def amc_client(
     timeouts: Timeouts,
     *,
@@ -39,7 +62,7 @@ def amc_client(
     tcp_user_timeout: timedelta = TCP_USER_TIMEOUT,
     max_connections: int = 100,
     tls: ssl.SSLContext | None = None,
-) -> httpx.AsyncClient:
+) -> GatedClient:
     """For AMC's own API."""
     return _client(
         timeouts,
@@ -56,7 +79,7 @@ def login_client(
     keepalive_expiry: timedelta = KEEPALIVE_EXPIRY,
     max_connections: int = 10,
     tls: ssl.SSLContext | None = None,
-) -> httpx.AsyncClient:
+) -> GatedClient:
     """For Login with Amazon."""
     return _client(
         timeouts, keepalive_expiry=keepalive_expiry, max_connections=max_connections, tls=tls
@@ -70,7 +93,7 @@ def result_client(
     max_connections: int = 50,
     public_addresses_only: bool,
     tls: ssl.SSLContext | None = None,
-) -> httpx.AsyncClient:
+) -> GatedClient:
     """For pre-signed result links; `public_addresses_only` is false only for a simulator."""
     return _client(
         timeouts,
@@ -89,7 +112,7 @@ def _client(
     tcp_user_timeout: timedelta | None = None,
     resolver: AbstractResolver | None = None,
     tls: ssl.SSLContext | None,
-) -> httpx.AsyncClient:
+) -> GatedClient:
     connector = partial(
         gated_connector,
         keepalive_expiry=keepalive_expiry,
@@ -98,15 +121,4 @@ def _client(
         resolver=resolver,
         tls=tls,
     )
-    return httpx.AsyncClient(
-        transport=GatedTransport(connector),
-        timeout=httpx.Timeout(
-            connect=timeouts.connect.total_seconds(),
-            read=timeouts.read.total_seconds(),
-            write=timeouts.write.total_seconds(),
-            pool=timeouts.pool.total_seconds(),
-        ),
-        headers={"User-Agent": "amcflow", "Accept-Encoding": "identity"},
-        follow_redirects=False,
-        trust_env=False,
-    )
+    return GatedClient(GatedTransport(connector), timeouts)

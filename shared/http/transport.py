@@ -9,7 +9,7 @@ after its connection was acquired, and `timeout` as httpx fills it.
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, cast
 
 import aiohttp
@@ -24,6 +24,14 @@ BEFORE_FIRST_BYTE: Final = "before_first_byte"
 _LARGE_BODY: Final = 1024 * 1024
 _NOT_BY_ITSELF: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")
 """Headers aiohttp would add on its own; a result link must travel without them."""
+
+
+class _ConnectedError(Exception):
+    pass
+
+
+def _stop_here() -> None:
+    raise _ConnectedError
 
 
 class GatedTransport(httpx.AsyncBaseTransport):
@@ -64,6 +72,12 @@ class GatedTransport(httpx.AsyncBaseTransport):
             request=request,
             extensions={"http_version": b"HTTP/1.1"},
         )
+
+    async def connect_ahead(self, request: httpx.Request) -> None:
+        """Go as far as this request would before its first byte, then keep the connection."""
+        request.extensions[BEFORE_FIRST_BYTE] = _stop_here
+        with suppress(_ConnectedError):
+            await self.handle_async_request(request)
 
     @override
     async def aclose(self) -> None:

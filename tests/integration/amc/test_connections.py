@@ -249,6 +249,36 @@ def test_a_permit_that_expires_on_a_kept_connection_sends_nothing_and_keeps_it(r
     run(scenario)
 
 
+def test_a_warm_up_connects_and_sends_nothing(run) -> None:
+    async def scenario() -> None:
+        async with serving(answer_all) as wire, rig(wire.base_url) as amc:
+            await amc.client.warm_up(amc.target)
+            await amc.client.warm_up(amc.target)
+            assert wire.requests == []
+            await amc.create()
+            await amc.get()
+
+            assert (wire.connections, len(wire.requests)) == (1, 2)
+            assert len(amc.log.records) == 2
+
+    run(scenario)
+
+
+def test_a_warm_up_of_nobody_is_unavailable(run) -> None:
+    async def scenario() -> None:
+        async with serving(answer_all) as wire:
+            gone = wire.base_url
+        async with rig(gone) as amc:
+            with pytest.raises(AmcUnavailable):
+                await amc.client.warm_up(amc.target)
+            with pytest.raises(AmcUnavailable):
+                await amc.get()
+
+            assert amc.permits.taken == 0
+
+    run(scenario)
+
+
 @dataclass
 class ClosesKeptConnections:
     """Answers the first request of a connection and closes on the second: the keep-alive race."""
