@@ -5,7 +5,7 @@ given, anything after a complete JSON object is ignored.
 """
 
 import json
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -93,11 +93,19 @@ class ExecutionChange(_Body):
     disable_aggregation_controls: bool | None = None
 
 
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
 def read_object(raw: bytes) -> dict[str, object]:
     """The JSON object at the start of a body; Refusal 400 if there is none."""
     try:
-        text = raw.decode("utf-8").lstrip()
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value, _ = _DECODER.raw_decode(raw.decode("utf-8").lstrip())
+        # A lone surrogate is a string that no answer and no file could carry.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise Refusal(400, "The request body is not valid JSON.") from None
     if not isinstance(value, dict):

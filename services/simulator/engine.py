@@ -176,8 +176,14 @@ class Engine:
         if was_running:
             instance.running -= 1
             account.running -= 1
-            for other in account.instances if was_full else [instance]:
+            for other in _by_oldest_waiting(account) if was_full else [instance]:
                 self._start_waiting(other, at)
 
     def _wall(self, amc_seconds: float) -> float:
         return amc_seconds / self._pace.time_scale
+
+
+def _by_oldest_waiting(account: Account) -> list[Instance]:
+    """The instances that wait for a place, the one that waited longest first."""
+    waiting = [instance for instance in account.instances if instance.waiting]
+    return sorted(waiting, key=lambda instance: instance.waiting[0].created_at)

@@ -12,8 +12,7 @@ class Refusal(Exception):
 
 
 class Throttled(Refusal):
-    """A 429; its body and headers follow the switches, `wait` is in seconds."""
+    """A 429; its body and headers follow the switches."""
 
-    def __init__(self, details: str, *, wait: float = 1.0) -> None:
+    def __init__(self, details: str) -> None:
         super().__init__(429, details)
-        self.wait = wait

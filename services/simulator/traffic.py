@@ -29,11 +29,6 @@ class SlidingWindow:
         self._events.append(at)
         self.peak = max(self.peak, self.count(at))
 
-    def wait(self, at: float, limit: int) -> float:
-        """Seconds from `at` until one more event fits under `limit`."""
-        surplus = self.count(at) - limit
-        return max(0.0, self._events[surplus] + _WINDOW_SECONDS - at) if surplus >= 0 else 0.0
-
     def reset_peak(self) -> None:
         self.peak = 0
 
@@ -64,12 +59,12 @@ class Traffic:
     accepted: SlidingWindow = field(default_factory=SlidingWindow)
     tally: Tally = field(default_factory=Tally)
 
-    def admit(self, at: float, limit: int | None) -> float | None:
-        """Counts an arrival; None if it is let in, else the seconds until one more would be."""
+    def admit(self, at: float, limit: int | None) -> bool:
+        """Counts an arrival; whether it is let in. What is refused uses up nothing."""
         self.tally.requests += 1
         self.arrived.add(at)
         if limit is not None and self.accepted.count(at) >= limit:
             self.tally.throttled["rate"] += 1
-            return self.accepted.wait(at, limit)
+            return False
         self.accepted.add(at)
-        return None
+        return True

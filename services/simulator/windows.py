@@ -12,7 +12,8 @@ from services.simulator.bodies import ExecutionBody
 from services.simulator.clock import moment
 from services.simulator.refusal import Refusal
 
-_FORM = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z?")
+_FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z?")
+_YEARS = range(1970, 3000)
 _COMPLETE_AFTER = timedelta(hours=48)
 _LOOK_BACK = timedelta(days=396)
 
@@ -73,9 +74,12 @@ def parse_time(text: str | None, member: str, zone: ZoneInfo) -> datetime:
     if text is None or not _FORM.fullmatch(text):
         raise Refusal(400, f"{member} must have the format yyyy-MM-dd'T'HH:mm:ss.")
     try:
-        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=zone)
+        parsed = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=zone)
     except ValueError:
         raise Refusal(400, f"{member} is not a date: {text}") from None
+    if parsed.year not in _YEARS:
+        raise Refusal(400, f"{member} is out of range: {text}")
+    return parsed
 
 
 def _named(kind: str, now: datetime) -> tuple[datetime, datetime]:

@@ -17,7 +17,7 @@ _THROTTLE_TEXT = "Too Many Requests"
 
 def answer(payload: Mapping[str, object], media_type: str = JSON) -> Response:
     """200 with a JSON body."""
-    return Response(json.dumps(payload, ensure_ascii=False), 200, media_type=media_type)
+    return Response(json.dumps(payload), 200, media_type=media_type)
 
 
 def empty_object() -> Response:

@@ -67,8 +67,8 @@ class Gateway:
     async def _serve(self, exchange: Exchange) -> None:
         simulator, instance = self.simulator, exchange.instance
         if instance is not None:
-            wait = instance.traffic.admit(exchange.at, simulator.rate_limit(instance))
-            if wait is not None:
+            admitted = instance.traffic.admit(exchange.at, simulator.rate_limit(instance))
+            if not admitted:
                 reply = throttled(simulator.switches.throttle_flavour, simulator.switches)
                 await exchange.reply(reply)
                 return

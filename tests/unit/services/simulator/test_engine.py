@@ -139,6 +139,20 @@ def test_the_account_limit_holds_over_its_instances():
     assert bench.instance.account.peak_running == 3
 
 
+def test_the_instance_that_waited_longest_gets_the_accounts_next_place():
+    bench = Bench(max_concurrent_executions_per_account=1)
+    first = bench.create(instance_id="amcsimnwus2")
+    bench.clock.at += 1
+    elder = bench.create(instance_id="amcsimnwus2")
+    bench.clock.at += 1
+    younger = bench.create()
+    bench.pass_(3)
+
+    bench.engine.cancel(first, bench.clock.at)
+
+    assert (elder.status, younger.status) == (Status.RUNNING, Status.PENDING)
+
+
 def test_an_instance_may_have_a_limit_of_its_own(bench):
     own = {"max_concurrent_executions": 1}
     bench.instance.entry = bench.instance.entry.model_copy(update=own)

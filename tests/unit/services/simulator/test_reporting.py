@@ -201,6 +201,8 @@ BAD_RUNS = [
     {"workflow": {"sqlQuery": SQL}},
     {"timeWindowStart": "2026-08-01"},
     {"timeWindowStart": None},
+    {"timeWindowStart": "0001-01-01T00:00:00", "timeWindowTimeZone": "Asia/Tokyo"},
+    {"timeWindowEnd": "9999-12-31T00:00:00", "timeWindowTimeZone": "America/Lima"},
     {"timeWindowEnd": "2026-07-01T00:00:00"},
     {"timeWindowTimeZone": "Mars/Olympus"},
     {"timeWindowType": "LAST_WEEK"},
@@ -248,7 +250,9 @@ async def test_garbage_behind_the_object_and_a_strange_content_type_do_no_harm(a
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"null", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"\xff", b"null", b"[" * 100_000, b'{"a": NaN}', b'{"a": "\\ud800"}']
+)
 async def test_a_body_that_is_no_object_is_400(amc, body):
     answer = await amc.http.post("/amc/reporting/amcsimnwus1/workflows", content=body)
 
