@@ -80,7 +80,7 @@ def test_what_the_key_sealed_for_another_purpose_is_no_token(inside: bytes) -> N
         vault.open(MINE, Fernet(NEW_KEY).encrypt(inside), vault.key_id)
 
 
-@pytest.mark.parametrize("key", ["", "short", "ä" * 44, NEW_KEY[:-2], "!" * 44])
+@pytest.mark.parametrize("key", ["", "short", "ä" * 44, NEW_KEY[:-2], "!" * 44], ids=range(5))
 def test_a_malformed_key_is_named_by_its_setting_and_not_shown(key: str) -> None:
     with pytest.raises(MalformedKeyError, match="ENCRYPTION_KEY: key 2") as caught:
         make_vault(NEW_KEY, key)
@@ -138,7 +138,9 @@ def test_the_public_half_follows_from_the_private_one() -> None:
     assert private.key_id == SealingPublicKey(PAIR.public).key_id
 
 
-@pytest.mark.parametrize("text", ["", "x", PAIR.private, PAIR.public[:-2], PAIR.public + "AA", "ä"])
+@pytest.mark.parametrize(
+    "text", ["", "x", PAIR.private, PAIR.public[:-2], PAIR.public + "AA", "ä"], ids=range(6)
+)
 def test_a_malformed_public_key_is_refused_by_name(text: str) -> None:
     with pytest.raises(MalformedKeyError, match="SEALING_PUBLIC_KEY") as caught:
         SealingPublicKey(text, setting="SEALING_PUBLIC_KEY")
