@@ -21,7 +21,7 @@ from shared.domain.errors import BrokerUnavailable
 # RabbitMQ ends a connection after two silent intervals, aiormq after three.
 HEARTBEAT_SECONDS: Final = 10
 OPEN_SECONDS: Final = 10.0
-_CLOSE_SECONDS: Final = 3.0
+_CLOSE_SECONDS: Final = 1.0
 
 
 @contextmanager

@@ -160,7 +160,7 @@ class RequestExecutions(Message):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     TYPE = "request_executions.v1"
     request_id: Text = Field(description="the same id is the same request, however often it comes")
-    items: Annotated[tuple[RequestedItem, ...], Field(min_length=1, max_length=10_000)]
+    items: Annotated[list[RequestedItem], Field(min_length=1, max_length=10_000)]
     priority: Priority | None = Field(None, description="for items that name none")
     tags: Tags = Field(default_factory=dict, description="added to those of each item")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
@@ -11,6 +11,7 @@ from uuid import UUID
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from shared.domain.errors import BrokerUnavailable
 from shared.domain.ids import new_uuid
 from shared.messaging.consumer import Consumer, Refusal
 from shared.messaging.envelope import OutgoingMessage, ReceivedMessage
@@ -81,9 +82,7 @@ class Running:
 
     async def lost(self) -> None:
         """Wait until it has noticed that its session is gone."""
-        session = self.consumer._keeper._session
-        while session.is_live:
-            await asyncio.sleep(0)
+        await self.consumer._keeper._lost.wait()
 
     async def stopped(self) -> None:
         self._stop.set()
@@ -157,6 +156,13 @@ class Bench:
             )
         )
         return execution_id
+
+    async def send_at_last(self) -> UUID:
+        """One command, however often it takes: the broker may just be coming back."""
+        while True:
+            with suppress(BrokerUnavailable):
+                return await self.send()
+            await asyncio.sleep(0)
 
     async def provoke_channel_error(self, running: Running) -> None:
         """Acknowledge on its channel what was never delivered."""
