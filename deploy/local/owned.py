@@ -19,6 +19,12 @@ from deploy.local.processes import FOLDER_MARK, descendants, group_of, is_alive,
 
 # The parent may die between fork and prctl; then nobody would ever send the signal.
 _REFUSE_IF_ORPHANED = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
+# Some programs lose a signal that comes while they start; ready ones get time to end well.
+_MAKE_SURE = """
+tail -s 0.2 --pid="$1" -f /dev/null
+[ -e "$3" ] && timeout 10 tail -s 0.2 --pid="$2" -f /dev/null && exit
+kill -KILL "$2"
+"""
 
 _orders: "queue.SimpleQueue[Callable[[], None]]" = queue.SimpleQueue()
 _start_lock = threading.Lock()
@@ -111,6 +117,21 @@ def spawn(
     _ensure_forking_thread()
     _orders.put(fork)
     return answer.result()
+
+
+def make_sure_it_ends(pid: int, *, ready: Path, log: Path, cwd: Path) -> OwnedProcess:
+    """A companion that, after our end, kills `pid` at once, or later if `ready` exists."""
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            ["sh", "-c", _MAKE_SURE, "make-sure", str(os.getpid()), str(pid), str(ready)],
+            cwd=cwd,
+            env={**os.environ, FOLDER_MARK: str(cwd)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return OwnedProcess(popen)
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:

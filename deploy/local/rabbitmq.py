@@ -14,13 +14,15 @@ from typing import Protocol
 from deploy.local.handshake import broker_version
 from deploy.local.log_files import last_line
 from deploy.local.node_state import NodeState, load_state, write_private
-from deploy.local.owned import OwnedProcess, spawn, wait_until
+from deploy.local.owned import OwnedProcess, make_sure_it_ends, spawn, wait_until
 from deploy.local.ports import is_free
 from deploy.local.problems import LocalStackError
 from deploy.local.profiles import Profile
 
 _START_SECONDS = 120.0
 _STOP_SECONDS = 30.0
+# Erlang loses a TERM that comes in the first moments of its start; nothing is in hand then.
+_STOP_UNREADY_SECONDS = 3.0
 
 
 class RabbitmqBinaries(Protocol):
@@ -50,6 +52,7 @@ class RabbitmqNode:
     _state: NodeState | None = None
     _process: OwnedProcess | None = None
     _epmd: OwnedProcess | None = None
+    _last_watch: OwnedProcess | None = None
 
     @property
     def state(self) -> NodeState:
@@ -77,7 +80,11 @@ class RabbitmqNode:
         self._epmd = self._spawn("epmd", "-port", str(epmd_port), death_signal="KILL")
         if not wait_until(lambda: not is_free(epmd_port), seconds=10):
             raise LocalStackError(f"epmd did not start: {last_line(self._log)}")
+        self._ready.unlink(missing_ok=True)
         self._process = self._spawn("rabbitmq-server", death_signal="TERM")
+        self._last_watch = make_sure_it_ends(
+            self._process.pid, ready=self._ready, log=self._log, cwd=self.folder
+        )
 
     def wait_ready(self) -> None:
         process = self._running()
@@ -85,13 +92,17 @@ class RabbitmqNode:
         if not self._answers():
             self.stop()
             raise LocalStackError(f"RabbitMQ did not start: {last_line(self._log)}")
+        self._ready.touch()
 
     def stop(self) -> None:
         """A clean shutdown; takes about a second."""
+        grace = _STOP_SECONDS if self._ready.exists() else _STOP_UNREADY_SECONDS
         for process in (self._process, self._epmd):
             if process is not None:
-                process.stop(signal.SIGTERM, _STOP_SECONDS)
-        self._process = self._epmd = None
+                process.stop(signal.SIGTERM, grace)
+        if self._last_watch is not None:
+            self._last_watch.kill()
+        self._process = self._epmd = self._last_watch = None
 
     def kill(self) -> None:
         """kill -9 of the Erlang VM."""
@@ -119,6 +130,10 @@ class RabbitmqNode:
     @property
     def _log(self) -> Path:
         return self.folder / "rabbitmq.log"
+
+    @property
+    def _ready(self) -> Path:
+        return self.folder / "ready"
 
     def _running(self) -> OwnedProcess:
         if self._process is None:

@@ -19,6 +19,18 @@ with scratch_folder() as folder, backends(folder=folder, profile=FAST, names=FOR
     print(folder, flush=True)
     signal.pause()
 """
+STARTING = """
+import signal
+from deploy.local.backends import FOR_TESTS, choose_rabbitmq
+from deploy.local.profiles import FAST
+from deploy.local.scratch import scratch_folder
+
+with scratch_folder() as folder:
+    node = choose_rabbitmq(FOR_TESTS, {"AMCFLOW_RABBITMQ": "system"}).open(folder, FAST)
+    node.launch()
+    print(folder, flush=True)
+    signal.pause()
+"""
 
 
 def test_servers_end_with_a_killed_parent_and_the_next_start_sweeps_its_folder() -> None:
@@ -35,6 +47,17 @@ def test_servers_end_with_a_killed_parent_and_the_next_start_sweeps_its_folder()
     assert wait_until(lambda: not servers_in(folder), seconds=20)
     assert folder in sweep(folder.parent)
     assert not folder.exists()
+
+
+def test_a_broker_still_starting_ends_with_its_parent_too() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTING], cwd=PROJECT, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        folder = Path(parent.stdout.readline().strip())
+        parent.kill()
+
+    assert wait_until(lambda: not servers_in(folder), seconds=20)
 
 
 def test_a_living_owner_keeps_its_folder() -> None:

@@ -31,8 +31,10 @@ def node(request: pytest.FixtureRequest) -> Iterator[PostgresNode]:
 
 
 @pytest.fixture
-def closed_folder(tmp_path: Path) -> None:
+def closed_folder(tmp_path: Path) -> Iterator[Path]:
     tmp_path.chmod(0o700)
+    yield tmp_path
+    remove_elsewhere(tmp_path)
 
 
 async def _ask(url: str, question: str) -> object:
@@ -73,10 +75,10 @@ def test_the_password_is_kept_from_other_users(node: PostgresNode) -> None:
     assert stat.S_IMODE(mode) == 0o600
 
 
-async def test_the_durable_profile_syncs_and_leaves_room_for_copy(tmp_path: Path) -> None:
+async def test_the_durable_profile_syncs_and_leaves_room_for_copy(closed_folder: Path) -> None:
     binaries = find_postgres()
     assert binaries is not None
-    node = private_postgres(tmp_path / "pg", binaries, DURABLE)
+    node = private_postgres(closed_folder / "pg", binaries, DURABLE)
     node.start()
 
     settings = [await _ask(node.url, f"show {name}") for name in ("fsync", "max_wal_size")]
@@ -86,16 +88,16 @@ async def test_the_durable_profile_syncs_and_leaves_room_for_copy(tmp_path: Path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
-@pytest.mark.usefixtures("closed_folder")
-async def test_a_closed_project_folder_is_no_obstacle_without_namespaces(tmp_path: Path) -> None:
+async def test_a_closed_project_folder_is_no_obstacle_without_namespaces(
+    closed_folder: Path,
+) -> None:
     binaries = find_postgres()
     assert binaries is not None
-    node = private_postgres(tmp_path / "pg", binaries, FAST, identity=NOBODY)
+    node = private_postgres(closed_folder / "pg", binaries, FAST, identity=NOBODY)
     node.start()
 
     answer = await _ask(node.url, "select 1")
 
     node.stop()
-    remove_elsewhere(tmp_path)
     assert answer == 1
-    assert not node.folder.is_relative_to(tmp_path)
+    assert not node.folder.is_relative_to(closed_folder)
