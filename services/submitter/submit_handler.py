@@ -94,8 +94,9 @@ class Submissions(Protocol):
 
 
 class Amc(Protocol):
-    """The two calls that make an execution."""
+    """The calls that make an execution."""
 
+    async def warm_up(self, target: AmcTarget) -> None: ...
     async def create_workflow(
         self,
         target: AmcTarget,
@@ -184,6 +185,8 @@ class SubmitHandler:
         last_send = claimed_at + (self.policy.lease - self.policy.http_timeout).total_seconds()
         if not claim.is_workflow_known:
             await self._make_workflow_known(claim, target, token, give_up_at=last_send)
+        # A handshake outlasts a permit, so the connection comes first.
+        await self.amc.warm_up(target)
         permit = await self._book(claim, last_send)
         timeout_seconds = timeout_with_marker(
             claim.deadline_seconds, is_marked=self.policy.is_marked
