@@ -1,11 +1,11 @@
 """What the API asks of its collaborators; `shared` and the tests' fakes satisfy it by shape."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from shared.db.results.pages import Page
 from shared.domain.states import ExecutionState
 from shared.security.tokens import Sealed, TokenContext
 
@@ -36,34 +36,15 @@ class Control(Protocol):
 
 
 class BrokerState(Protocol):
-    """Whether messages leave at the moment; the API accepts either way."""
+    """Whether messages can leave at the moment; the API accepts either way."""
 
-    @property
-    def connected(self) -> bool: ...
+    async def check(self) -> bool: ...
 
 
 class RelayWake(Protocol):
     """Has the outbox looked at now instead of half a second later."""
 
     def __call__(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ResultColumn:
-    """A column under the name it had in AMC's file."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True)
-class ResultPage:
-    """Some rows of a result, in file order; `last_row` is the number of the last one."""
-
-    columns: Sequence[ResultColumn]
-    rows: Sequence[Sequence[object]]
-    last_row: int
-    has_more: bool
 
 
 class DownloadFormat(StrEnum):
@@ -75,7 +56,7 @@ class DownloadFormat(StrEnum):
 
 
 class Results(Protocol):
-    """Stored results of completed executions."""
+    """Stored results of completed executions; NotFound once retention has removed one."""
 
-    async def page(self, execution_id: UUID, *, after: int, limit: int) -> ResultPage: ...
-    def export(self, execution_id: UUID, kind: DownloadFormat) -> AsyncIterator[bytes]: ...
+    async def page(self, execution_id: UUID, *, after: int, limit: int) -> Page: ...
+    async def download(self, execution_id: UUID, kind: DownloadFormat) -> AsyncIterator[bytes]: ...

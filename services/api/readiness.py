@@ -13,10 +13,10 @@ from shared.domain.errors import DatabaseUnavailable
 _PATIENCE_SECONDS = 1.0
 
 
-class Schema(Protocol):
-    """The revision a database is at."""
+class SchemaState(Protocol):
+    """The revision a database is at; None if it was never migrated."""
 
-    async def schema_revision(self) -> str | None: ...
+    async def revision(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,35 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Looks now, for at most a second."""
+    """Looks now, for at most a second at each."""
 
-    schema: Schema
+    schema: SchemaState
     broker: BrokerState
     expected_revision: str
 
     async def look(self) -> Report:
-        """Never raises for a database that is away or slow: that is what it reports."""
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                revision = await self.schema.schema_revision()
-        except (TimeoutError, DatabaseUnavailable):
-            return self._report(ready=False, database="unavailable", revision=None)
-        return self._report(
-            ready=revision == self.expected_revision, database="available", revision=revision
+        """Never raises for what is away or slow: that is what it reports."""
+        revision, broker = await asyncio.gather(self._revision(), self._broker())
+        return Report(
+            ready=revision == self.expected_revision,
+            database="unavailable" if revision is None else "available",
+            schema_revision=revision or None,
+            expected_revision=self.expected_revision,
+            broker=broker,
         )
 
-    def _report(self, *, ready: bool, database: str, revision: str | None) -> Report:
-        broker = "connected" if self.broker.connected else "disconnected"
-        return Report(ready, database, revision, self.expected_revision, broker)
+    async def _revision(self) -> str | None:
+        """Empty for a database that answers and has no schema."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await self.schema.revision() or ""
+        except (TimeoutError, DatabaseUnavailable):
+            return None
+
+    async def _broker(self) -> str:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                is_connected = await self.broker.check()
+        except TimeoutError:
+            is_connected = False
+        return "connected" if is_connected else "disconnected"

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr
 from shared.domain.windows import DefaultWindow
 from shared.intake.checks import Defaults
 from shared.runtime.service import WorkerSettings
+from shared.settings import Seconds
 
 
 class ApiSettings(WorkerSettings):
@@ -23,11 +24,11 @@ class ApiSettings(WorkerSettings):
     docs_enabled: bool = Field(True, validation_alias="AMCFLOW_API_DOCS")
     metrics_are_open: bool = Field(True, validation_alias="AMCFLOW_API_METRICS_OPEN")
     """Whether /metrics needs no token; turn it off where the port is reachable by strangers."""
-    token_cache: timedelta = Field(
+    token_cache: Seconds = Field(
         timedelta(seconds=5), validation_alias="AMCFLOW_API_TOKEN_CACHE_SECONDS"
     )
     """How long a revoked token may still work."""
-    shutdown_timeout: timedelta = Field(
+    shutdown_timeout: Seconds = Field(
         timedelta(seconds=10), validation_alias="AMCFLOW_API_SHUTDOWN_SECONDS"
     )
     """How long requests in hand may take to end after SIGTERM."""

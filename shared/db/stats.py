@@ -64,13 +64,6 @@ class Stats:
             **dict(waits or {}),
         )
 
-    async def schema_revision(self) -> str | None:
-        """The revision the schema is at; None for a database that was never migrated."""
-        if not await self.database.fetchval(_SQL["is_migrated"]):
-            return None
-        revision: str | None = await self.database.fetchval(_SQL["schema_revision"])
-        return revision
-
 
 def _first_id_of(moment: datetime) -> UUID:
     """The smallest UUID of version 7 made at this moment."""

@@ -39,9 +39,3 @@ select percentile_cont(0.5) within group (order by waited) as queue_wait_p50_sec
           from workflow_executions
          where admitted_at > clock_timestamp() - interval '1 hour' and id >= $1
          limit 10000) recent
-
--- name: is_migrated
-select to_regclass('alembic_version') is not null
-
--- name: schema_revision
-select version_num from alembic_version

@@ -1,0 +1,161 @@
+"""Runs of workflows: asked for, followed, cancelled, repeated. AMC is never waited for."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from services.api.dependencies import ExecutionId, Key, State, Who, WorkflowId
+from services.api.errors import AlreadyFinished, FinishedAtAmc
+from services.api.paging import AskedPage, Page, read_uuid, wrap
+from services.api.schemas.executions import (
+    AcceptedOut,
+    ExecutionDetail,
+    ExecutionOut,
+    StatusOut,
+    TimelineOut,
+    show_detail,
+    show_entry,
+    show_execution,
+    show_status,
+    waiting_word,
+)
+from shared.db.executions_read import ExecutionFilter
+from shared.db.workflows import BEFORE_ALL
+from shared.domain.errors import FieldProblem, InvalidRequest, NotFound
+from shared.domain.ids import EXECUTION_PREFIX, WORKFLOW_PREFIX, read, show
+from shared.domain.states import FINAL, ExecutionState
+from shared.intake.models import Accepted, BulkRequest, ExecutionItem, ExecutionRequest
+
+router = APIRouter(tags=["executions"])
+
+_LIST = "executions"
+_RETRY_AFTER = {"Retry-After": "5"}
+
+
+@router.post("/workflows/{workflow_id}/executions", status_code=HTTPStatus.ACCEPTED)
+async def execute_workflow(
+    *,
+    workflow_id: WorkflowId,
+    body: ExecutionRequest,
+    state: State,
+    who: Who,
+    key: Key,
+    response: Response,
+) -> AcceptedOut:
+    """Ask for one run. It is accepted once this answers, whatever happens afterwards."""
+    item = ExecutionItem(
+        workflow_id=show(WORKFLOW_PREFIX, workflow_id),
+        **{name: getattr(body, name) for name in body.model_fields_set},
+    )
+    accepted = await state.intake.accept_one(item, who, key.of("execute", "", item))
+    return _one(accepted, response)
+
+
+@router.post("/executions/bulk", status_code=HTTPStatus.ACCEPTED)
+async def execute_many(
+    *, body: BulkRequest, state: State, who: Who, key: Key, response: Response
+) -> Accepted:
+    """Ask for up to 10,000 runs: all are accepted, or none. Problems name their item."""
+    response.headers.update(_RETRY_AFTER)
+    return await state.intake.accept(body.items, who, key.of("execute_bulk", "", body))
+
+
+@router.get("/executions")
+async def list_executions(
+    *,
+    state: State,
+    paging: AskedPage,
+    status: Annotated[
+        list[str] | None, Query(description="Any of these; repeated or comma-separated.")
+    ] = None,
+    instance_id: Annotated[str | None, Query(max_length=200)] = None,
+    workflow_id: Annotated[str | None, Query(max_length=200)] = None,
+) -> Page[ExecutionOut]:
+    """Executions, newest first."""
+    workflow = None if workflow_id is None else read(WORKFLOW_PREFIX, workflow_id, what="workflow")
+    if instance_id is not None and "\x00" in instance_id:
+        raise NotFound("No instance has such an id.")
+    wanted = ExecutionFilter(_states(status or []), workflow, instance_id)
+    after = read_uuid(paging.cursor, _LIST, first=BEFORE_ALL)
+    rows = await state.executions.page(wanted, after=after, limit=paging.fetch)
+    return paging.page(rows, show_execution, lambda row: wrap(_LIST, row.id))
+
+
+@router.get("/executions/{execution_id}")
+async def read_execution(execution_id: ExecutionId, state: State) -> ExecutionDetail:
+    """One execution, with the reason why it waits while it is queued."""
+    execution = await state.executions.get(execution_id)
+    waiting_for = None
+    if execution.state is ExecutionState.QUEUED:
+        waiting_for = waiting_word(await state.executions.obstacles(execution_id))
+    return show_detail(execution, waiting_for)
+
+
+@router.get("/executions/{execution_id}/status")
+async def read_status(execution_id: ExecutionId, state: State, response: Response) -> StatusOut:
+    """Where it stands, as last heard; never waits for AMC."""
+    execution = await state.executions.get(execution_id)
+    if execution.state not in FINAL:
+        response.headers.update(_RETRY_AFTER)
+    return show_status(execution)
+
+
+@router.get("/executions/{execution_id}/timeline")
+async def read_timeline(execution_id: ExecutionId, state: State) -> TimelineOut:
+    """Everything that happened to it, oldest first."""
+    entries = await state.executions.timeline(execution_id)
+    return TimelineOut(
+        id=show(EXECUTION_PREFIX, execution_id), items=[show_entry(entry) for entry in entries]
+    )
+
+
+@router.post("/executions/{execution_id}/cancel", status_code=HTTPStatus.ACCEPTED)
+async def cancel_execution(execution_id: ExecutionId, state: State, who: Who) -> StatusOut:
+    """Cancel it: at once while nothing was sent; otherwise AMC is asked, and its word counts."""
+    before = await state.executions.state(execution_id)
+    _refuse_cancel(before)
+    after = await state.control.request_cancel(execution_id, by=who.owner)
+    if after is not ExecutionState.CANCELLED:
+        _refuse_cancel(after)
+    state.wake_relay()
+    return show_status(await state.executions.get(execution_id))
+
+
+@router.post("/executions/{execution_id}/retry", status_code=HTTPStatus.ACCEPTED)
+async def retry_execution(
+    *, execution_id: ExecutionId, state: State, who: Who, key: Key, response: Response
+) -> AcceptedOut:
+    """A new execution of what this one ran, with the same window, parameters and SQL."""
+    asked = key.of("retry", execution_id.hex, None)
+    return _one(await state.intake.retry(execution_id, who, asked), response)
+
+
+def _one(accepted: Accepted, response: Response) -> AcceptedOut:
+    item = accepted.items[0]
+    response.headers.update(_RETRY_AFTER)
+    response.headers["Location"] = f"/api/v1/executions/{item.id}"
+    return AcceptedOut(id=item.id, status=item.status)
+
+
+def _states(words: list[str]) -> list[ExecutionState]:
+    states = []
+    for word in ",".join(words).split(",") if words else []:
+        try:
+            states.append(ExecutionState(word.strip()))
+        except ValueError:
+            known = ", ".join(ExecutionState)
+            problem = FieldProblem(("query", "status"), f"must be among {known}")
+            raise InvalidRequest(f"status: {problem.msg}.", problems=(problem,)) from None
+    return list(dict.fromkeys(states))
+
+
+def _refuse_cancel(state: ExecutionState) -> None:
+    if state in FINAL:
+        raise AlreadyFinished(f"The execution is {state} already.")
+    if state is ExecutionState.DOWNLOADING:
+        raise FinishedAtAmc(
+            "AMC has finished the execution; its result is being stored.",
+            hint="Let it complete; delete nothing, the result may be left unread.",
+        )

@@ -1,0 +1,89 @@
+"""What AMC produced, page by page or as a file."""
+
+import re
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from services.api.dependencies import ExecutionId, State
+from services.api.errors import NoResult, ResultNotReady
+from services.api.paging import MAX_RESULT_PAGE, Cursor, read_number, wrap
+from services.api.ports import DownloadFormat
+from services.api.schemas.results import ColumnOut, ResultsOut
+from services.api.state import ApiState
+from shared.db.executions_read import Execution
+from shared.domain.ids import EXECUTION_PREFIX, show
+from shared.domain.states import FINAL, ExecutionState
+
+router = APIRouter(tags=["results"])
+
+_LIST = "results"
+_MEDIA_TYPES = {
+    DownloadFormat.CSV: "text/csv; charset=utf-8",
+    DownloadFormat.JSONL: "application/x-ndjson",
+    DownloadFormat.PARQUET: "application/vnd.apache.parquet",
+}
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST_NAME = 60
+
+
+@router.get("/executions/{execution_id}/results")
+async def read_results(
+    execution_id: ExecutionId,
+    state: State,
+    limit: Annotated[int, Query(ge=1, le=MAX_RESULT_PAGE, description="Rows on a page.")] = 100,
+    cursor: Cursor = None,
+) -> ResultsOut:
+    """Rows in file order, up to 1,000 at a time, each an array in the order of `columns`."""
+    after = read_number(cursor, _LIST)
+    execution = await _completed(state, execution_id)
+    page = await state.results.page(execution_id, after=after, limit=limit)
+    return ResultsOut(
+        columns=[ColumnOut(name=column.name, type=column.type) for column in page.columns],
+        items=page.rows,
+        next_cursor=None if page.next_after is None else wrap(_LIST, page.next_after),
+        has_more=page.next_after is not None,
+        row_count=execution.row_count,
+    )
+
+
+@router.get(
+    "/executions/{execution_id}/download",
+    response_class=StreamingResponse,
+    responses={200: {"content": {kind: {} for kind in _MEDIA_TYPES.values()}}},
+)
+async def download_result(
+    execution_id: ExecutionId,
+    state: State,
+    format: Annotated[  # noqa: A002 - its name in the URL
+        DownloadFormat | None, Query(description="Default: the execution's output_format.")
+    ] = None,
+) -> StreamingResponse:
+    """The whole result as a file, streamed: it needs no more memory for more rows."""
+    execution = await _completed(state, execution_id)
+    kind = format or DownloadFormat(execution.output_format.lower())
+    chunks = await state.results.download(execution_id, kind)
+    return StreamingResponse(
+        chunks,
+        media_type=_MEDIA_TYPES[kind],
+        headers={
+            "Content-Disposition": f'attachment; filename="{_file_name(execution, kind)}"',
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+async def _completed(state: ApiState, execution_id: UUID) -> Execution:
+    execution = await state.executions.get(execution_id)
+    if execution.state is ExecutionState.COMPLETED:
+        return execution
+    if execution.state in FINAL:
+        raise NoResult(execution.state)
+    raise ResultNotReady(execution.state)
+
+
+def _file_name(execution: Execution, kind: DownloadFormat) -> str:
+    name = _NOT_IN_NAMES.sub("-", execution.workflow_name).strip("-.")[:_LONGEST_NAME]
+    return f"{name or 'result'}_{show(EXECUTION_PREFIX, execution.id)}.{kind}"
