@@ -9,7 +9,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -25,6 +32,17 @@ def _amqp_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _seconds(value: object) -> object:
+    """A plain number is seconds; pydantic takes it from a number, but not from text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 AmqpUrl = Annotated[SecretStr, AfterValidator(_amqp_url)]
 
@@ -63,7 +81,7 @@ class BrokerSettings(Group):
     amqp_url: AmqpUrl = Field(validation_alias="AMQP_URL")
     prefetch: int = Field(16, validation_alias="AMCFLOW_PREFETCH", ge=1)
     """Commands one replica works on at once."""
-    shutdown_grace: timedelta = Field(
+    shutdown_grace: Seconds = Field(
         timedelta(seconds=35), validation_alias="AMCFLOW_SHUTDOWN_GRACE_SECONDS"
     )
     """Time to finish what is in hand after SIGTERM; longer than the longest HTTP timeout."""
@@ -100,14 +118,12 @@ class AmcCallSettings(AmazonSettings):
 
     access_token_keys: SecretStr = Field(validation_alias="ENCRYPTION_KEY")
     """Fernet keys of access tokens, newest first, separated by commas."""
-    http_timeout: timedelta = Field(
+    http_timeout: Seconds = Field(
         timedelta(seconds=30), validation_alias="AMCFLOW_HTTP_TIMEOUT_SECONDS"
     )
-    lease: timedelta = Field(timedelta(seconds=60), validation_alias="AMCFLOW_LEASE_SECONDS")
+    lease: Seconds = Field(timedelta(seconds=60), validation_alias="AMCFLOW_LEASE_SECONDS")
     """How long a claim is held; must exceed the HTTP timeout and the wait for a permit."""
-    settle_time: timedelta = Field(
-        timedelta(seconds=120), validation_alias="AMCFLOW_SETTLE_SECONDS"
-    )
+    settle_time: Seconds = Field(timedelta(seconds=120), validation_alias="AMCFLOW_SETTLE_SECONDS")
     """In doubt nothing is repeated before this: send window + socket timeout + how long a gateway
     may hold a request + how far AMC's lists may lag."""
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from shared.runtime.service import WorkerSettings
-from shared.settings import AmcCallSettings
+from shared.settings import AmcCallSettings, Seconds
 
 
 class SubmitterSettings(WorkerSettings, AmcCallSettings):
@@ -13,7 +13,5 @@ class SubmitterSettings(WorkerSettings, AmcCallSettings):
 
     mark_attempts: bool = Field(True, validation_alias="AMCFLOW_MARK_ATTEMPTS")
     """Give each attempt a timeout of its own at AMC, by which a stray one is recognised."""
-    first_look: timedelta = Field(
-        timedelta(seconds=2), validation_alias="AMCFLOW_FIRST_LOOK_SECONDS"
-    )
+    first_look: Seconds = Field(timedelta(seconds=2), validation_alias="AMCFLOW_FIRST_LOOK_SECONDS")
     """How long after a create the poller looks for the first time."""

@@ -6,14 +6,14 @@ from pydantic import Field, SecretStr
 from typing_extensions import override
 
 from shared.runtime.service import WorkerSettings
-from shared.settings import AmazonSettings, RefresherKeys
+from shared.settings import AmazonSettings, RefresherKeys, Seconds
 
 
 class RefresherSettings(WorkerSettings, AmazonSettings, RefresherKeys):
     """The only service that can open a refresh token or knows the client's secret."""
 
     access_token_keys: SecretStr = Field(validation_alias="ENCRYPTION_KEY")
-    refresh_lease: timedelta = Field(
+    refresh_lease: Seconds = Field(
         timedelta(seconds=60), validation_alias="AMCFLOW_REFRESH_LEASE_SECONDS"
     )
 

@@ -24,6 +24,7 @@ from deploy.local.welcome import Api, register
 _FINAL = {"completed", "failed", "cancelled"}
 _PATIENCE_SECONDS = 180
 _LOOK_SECONDS = 0.4
+_WIDTH_OF_A_FILE = 130
 
 # AMC twelve times as fast as in life, and tokens that live for seconds instead of an hour.
 _SIMULATOR = {
@@ -42,6 +43,8 @@ _SERVICES = {
 def main() -> int:
     """The exit code."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH_OF_A_FILE)
     HOME.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="demo-", dir=HOME))
     options = StackOptions(
@@ -70,7 +73,9 @@ def _run(stack: RunningStack, console: Console) -> int:
         seconds = time.monotonic() - started
         refreshed = tokens_refreshed(api)
         console.print(final_table(rows))
-        problems = _judge(stack, api, asked, rows, console)
+        _say_refusals(rows, console)
+        problems = _judge(stack, asked, rows)
+        _show_largest(api, stack, rows, console)
         if refreshed - refreshed_before < 2:  # noqa: PLR2004 ("several are refreshed on the way")
             problems.append("tokens live for 12 s, but fewer than two were refreshed on the way")
     finally:
@@ -110,25 +115,26 @@ def void(_: object) -> None:
     """For a callback whose result nobody wants."""
 
 
-def _judge(
-    stack: RunningStack, api: Api, asked: Asked, rows: list[Row], console: Console
-) -> list[str]:
+def _judge(stack: RunningStack, asked: Asked, rows: list[Row]) -> list[str]:
     problems = [
         f"{row.id} ({row.workflow} on {row.instance}) is {row.state}, not"
         f" {asked.expected[row.id]} {row.error}"
         for row in rows
         if row.state != asked.expected[row.id]
     ]
+    return [*problems, *_compare_rows(stack, rows), *_compare_with_amc(stack, asked)]
+
+
+def _say_refusals(rows: list[Row], console: Console) -> None:
     for row in rows:
         if row.state == "failed":
             console.print(f"refused by AMC, as expected: {row.error}", soft_wrap=True)
-    problems += _compare_rows(stack, rows)
-    problems += _compare_with_amc(stack, asked)
+
+
+def _show_largest(api: Api, stack: RunningStack, rows: list[Row], console: Console) -> None:
     completed = [row for row in rows if row.state == "completed"]
     if completed:
-        largest = max(completed, key=lambda row: row.rows or 0)
-        _show_result(api, stack, largest, console)
-    return problems
+        _show_result(api, stack, max(completed, key=lambda row: row.rows or 0), console)
 
 
 def _compare_rows(stack: RunningStack, rows: list[Row]) -> list[str]:

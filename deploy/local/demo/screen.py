@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -46,7 +47,7 @@ class Screen:
     _last_line_at: float = 0.0
     _last_line: str = ""
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         if self.console.is_terminal:
             self._live = Live(console=self.console, refresh_per_second=8, transient=True)
             self._live.start()
@@ -90,7 +91,7 @@ def final_table(rows: Sequence[Row]) -> Table:
     """One line for each execution."""
     table = Table(title="what became of it")
     for name in ("workflow", "instance", "state"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("rows", "bytes", "s queued", "s at AMC", "s downloading"):
         table.add_column(name, justify="right")
     for row in rows:
