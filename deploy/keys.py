@@ -1,22 +1,21 @@
 """Prints fresh secrets in the form of an environment file: `python -m deploy.keys > .env`.
 
-Run it once for each deployment. With other keys than those the database was written with, no
-stored token can be opened again.
+Run it once for each deployment: with other keys than those the database was written with, no
+stored token can be opened again. The login at Amazon is the one the simulator knows; whoever sets
+`AMC_USE_REAL_API=true` writes their own client id and secret in its place.
 """
 
 import secrets
 import sys
 
+from services.simulator.settings import SimulatorSettings
 from shared.security.keys import new_stack_keys
-
-# Read by docker-compose.yml alone: passwords of the two servers, and what Amazon gives out but the
-# simulator accepts from anybody who was told the same.
-_SIMULATED_CLIENT_ID = "amzn1.application-oa2-client.compose00000000000000000000000000"
 
 
 def fresh_environment() -> dict[str, str]:
-    """Every variable that docker-compose.yml insists on, with a value of its own."""
+    """Every variable that docker-compose.yml insists on."""
     keys = new_stack_keys()
+    simulated = SimulatorSettings.model_fields
     return {
         "POSTGRES_PASSWORD": secrets.token_hex(24),
         "RABBITMQ_PASSWORD": secrets.token_hex(24),
@@ -24,8 +23,8 @@ def fresh_environment() -> dict[str, str]:
         "REFRESH_TOKEN_KEY": keys.refresh_token_key,
         "SEALING_PUBLIC_KEY": keys.sealing_public_key,
         "SEALING_PRIVATE_KEY": keys.sealing_private_key,
-        "AMAZON_CLIENT_ID": _SIMULATED_CLIENT_ID,
-        "AMAZON_CLIENT_SECRET": secrets.token_hex(24),
+        "AMAZON_CLIENT_ID": simulated["client_id"].default,
+        "AMAZON_CLIENT_SECRET": simulated["client_secret"].default.get_secret_value(),
     }
 
 

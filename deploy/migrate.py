@@ -6,6 +6,7 @@ if one of them is missing or malformed, with 1 if a server cannot be reached or 
 """
 
 import asyncio
+import logging
 import sys
 
 from pydantic import Field
@@ -44,6 +45,8 @@ def migrate(database_url: str, amqp_url: str) -> None:
 
 
 def main() -> int:
+    # The error says it all; without a handler its libraries would write lines of their own.
+    logging.getLogger().addHandler(logging.NullHandler())
     settings = read_settings(MigrateSettings, service="migrate")
     try:
         migrate(settings.database_url.get_secret_value(), settings.amqp_url.get_secret_value())
