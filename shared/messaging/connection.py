@@ -1,9 +1,9 @@
 """Opening and closing plain connections to the broker, and the translation of aio-pika's errors.
 
-Plain `aio_pika.connect`, never `connect_robust`: after a surprise the robust client restores its
-objects one by one behind our back, with states in between (a channel without its consumer, a
-publish that waits for a reconnect outside its timeout). Here whoever owns a connection throws all
-of it away at the first surprise and opens another.
+Plain connections, never robust ones: after a surprise the robust client restores its objects one
+by one behind our back, with states in between (a channel without its consumer, a publish that
+waits for a reconnect outside its timeout). Here whoever owns a connection throws all of it away at
+the first surprise and opens another.
 """
 
 import asyncio
@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-import aio_pika
 from aio_pika.abc import AbstractConnection
+from aio_pika.connection import Connection, make_url
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
-from yarl import URL
 
 from shared.domain.errors import BrokerUnavailable
 
@@ -52,12 +51,17 @@ async def open_connection(
     timeout: float = OPEN_SECONDS,  # noqa: ASYNC109 - a settings value, applied below
 ) -> AbstractConnection:
     """A connection under `name` in RabbitMQ's own lists; BrokerUnavailable says which address."""
-    url = URL(amqp_url)
-    with broker_errors(f"connecting to {url.host}:{url.port or 5672}"):
-        async with asyncio.timeout(timeout):
-            return await aio_pika.connect(
-                url, heartbeat=heartbeat, client_properties={"connection_name": name}
-            )
+    url = make_url(amqp_url, heartbeat=heartbeat)
+    connection = Connection(url, client_properties={"connection_name": name})
+    try:
+        with broker_errors(f"connecting to {url.host}:{url.port or 5672}"):
+            async with asyncio.timeout(timeout):
+                await connection.connect()
+    except BaseException:
+        # One that never connected would otherwise start a task when it is collected, wherever.
+        await connection.close()
+        raise
+    return connection
 
 
 async def close_connection(connection: AbstractConnection) -> None:

@@ -68,7 +68,13 @@ class Wire:
             cable.client.write(_frame(61, b""))
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        broker_reader, broker = await asyncio.open_connection(self._broker.host, self._broker.port)
+        try:
+            broker_reader, broker = await asyncio.open_connection(
+                self._broker.host, self._broker.port
+            )
+        except OSError:
+            client.transport.abort()
+            return
         cable = _Cable(client, broker)
         self.accepted += 1
         self._cables.add(cable)
