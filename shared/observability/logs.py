@@ -74,7 +74,7 @@ def _stamped(service: str, version: str) -> Processor:
 def _without_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Last before rendering, so that nothing is added behind it; tracebacks are text by now."""
     own = {name: event.pop(name) for name in _OWN if name in event}
-    return own | cast("EventDict", redact(event))
+    return {**own, **cast("EventDict", redact(event))}
 
 
 def _named(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
