@@ -1,6 +1,5 @@
 """The application in process over a real database, and short ways to ask it for things."""
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -178,11 +177,3 @@ class open_api:  # noqa: N801 - used as a function
 
     async def __aexit__(self, *_: object) -> None:
         await self.http.aclose()
-
-
-async def eventually(what, seconds: float = 5.0):
-    """The first true answer of `what`, asked again and again while the loop goes on."""
-    async with asyncio.timeout(seconds):
-        while not (answer := what()):
-            await asyncio.sleep(0)
-    return answer
