@@ -12,7 +12,7 @@ stopped by the renewal; if it is frozen meanwhile, its commit fails on the fence
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -52,7 +52,8 @@ _GIVE_BACK_SECONDS: Final = 5.0
 class Delivery(Protocol):
     """The message the command came in."""
 
-    async def acknowledge(self) -> None:
+    @property
+    def acknowledge(self) -> Callable[[], Awaitable[None]]:
         """The broker may forget it: the lease takes over."""
 
 

@@ -109,13 +109,14 @@ async def _decimals(
 ) -> dict[str, pa.DataType]:
     """By name, for the digits that the values really have."""
     facts = ", ".join(
-        f"max(scale({name})), max(length(trunc(abs({name}))::text)), bool_or(scale({name}) is null)"
+        f"max(scale({name})), max(length(trunc(abs({name}))::text)),"
+        f" bool_or(scale({name}) is null and {name} is not null)"
         for name in (quote_ident(column.name) for column in columns)
     )
     try:
         async with database.transaction() as connection:
             await connection.execute("set local statement_timeout = '10min'")
-            row = await connection.fetchrow(
+            rows = await connection.fetch(
                 f"select {facts} from only {in_results(result.table_name)} where e = $1",  # noqa: S608 - quoted
                 result.execution_no,
                 timeout=_SCAN_SECONDS,
@@ -123,7 +124,7 @@ async def _decimals(
     except asyncpg.UndefinedTableError as error:
         raise gone() from error
     return {
-        column.name: _decimal(*row[3 * place : 3 * place + 3])
+        column.name: _decimal(*rows[0][3 * place : 3 * place + 3])
         for place, column in enumerate(columns)
     }
 

@@ -1,12 +1,16 @@
 """Workflows and executions in `downloading`, with parts that are bytes in memory."""
 
+import asyncio
 import hashlib
 import io
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO
 from uuid import UUID, uuid4
+
+from typing_extensions import override
 
 from shared.db.downloads import Downloads
 from shared.db.pool import Database
@@ -26,6 +30,42 @@ class MemoryPart:
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self.data)
+
+
+class GatedPart(MemoryPart):
+    """A part that stops COPY, which alone reads large pieces, until the test lets it go on."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._copied, self._open = threading.Event(), threading.Event()
+
+    @override
+    def open(self) -> BinaryIO:
+        return _GatedFile(self.data, self._copied, self._open)
+
+    async def is_being_copied(self) -> None:
+        assert await asyncio.to_thread(self._copied.wait, 10)
+
+    def go_on(self) -> None:
+        self._open.set()
+
+
+class _GatedFile(io.BytesIO):
+    def __init__(self, data: bytes, copied: threading.Event, gate: threading.Event) -> None:
+        super().__init__(data)
+        self._copied, self._gate = copied, gate
+
+    @override
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > 100_000:
+            self._copied.set()
+            self._gate.wait(10)
+        return super().read(size)
+
+
+async def everything(stream: AsyncIterator[bytes]) -> bytes:
+    """All bytes of an export."""
+    return b"".join([data async for data in stream])
 
 
 @dataclass
@@ -81,6 +121,10 @@ class World:
         execution = await self.execution(workflow)
         return await Downloads(self.database, self.lease).claim_for_download(execution)
 
+    async def claim_again(self, claim: DownloadClaim) -> DownloadClaim:
+        """By another worker, after the lease of the first ran out."""
+        return await Downloads(self.database, self.lease).claim_for_download(claim.execution_id)
+
     async def execution(self, workflow: UUID) -> UUID:
         """An execution whose result is ready."""
         execution = new_uuid()
@@ -135,3 +179,11 @@ class World:
             loaded.execution_id,
         )
         return [tuple(record)[1:] for record in records]
+
+    async def relations(self) -> list[str]:
+        """All tables and views of schema results."""
+        rows = await self.database.fetch(
+            "select relname::text from pg_class where relnamespace = 'results'::regnamespace"
+            " and relkind in ('r', 'v') order by 1"
+        )
+        return [row["relname"] for row in rows]
