@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from signal import SIGKILL
 
-import psutil  # type: ignore[import-untyped]  # it ships no types; this module is its only user
+import psutil
 
 FOLDER_MARK = "AMCFLOW_NODE_FOLDER"
 
