@@ -22,9 +22,10 @@ from shared.db.pool import Database, open_database
 from shared.db.timers import Timers
 from shared.domain.errors import AmcflowError
 from shared.messaging.consumer import Consumer, Refusal
+from shared.messaging.envelope import ReceivedMessage
 from shared.messaging.options import ConsumerOptions
 from shared.messaging.publisher import Publisher
-from shared.messaging.routes import Route
+from shared.messaging.routes import Route, Work
 from shared.messaging.topology import Queue, Topology, verify_at
 from shared.observability.logs import configure, get_logger
 from shared.observability.metrics import serve_metrics
@@ -64,11 +65,12 @@ class Messenger:
         on_refused: Refusal | None = None,
         default_type: str = "",
     ) -> Consumer:
-        """A consumer with this process's postponer; `concurrency` None: as the settings say."""
+        """A consumer with this process's postponer and relay, which publishes what handlers wrote
+        as soon as each ends; `concurrency` None: as the settings say."""
         return Consumer(
             self.settings.amqp_url.get_secret_value(),
             queues,
-            routes,
+            [_waking(route, self.relay) for route in routes],
             postponer=TimerPostponer(self.timers),
             publisher=self.publisher,
             healthy=self.database.is_healthy,
@@ -79,6 +81,21 @@ class Messenger:
                 default_type=default_type,
             ),
         )
+
+
+def _waking(route: Route, relay: OutboxRelay) -> Route:
+    def prepare(received: ReceivedMessage) -> Work:
+        work = route.prepare(received)
+
+        async def run() -> None:
+            try:
+                await work.run()
+            finally:
+                relay.wake()
+
+        return Work(work.ids, run)
+
+    return Route(route.type, prepare)
 
 
 @asynccontextmanager
