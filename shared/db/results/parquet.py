@@ -12,6 +12,7 @@ from typing import Any, Final
 import asyncpg
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet
 
 from shared.db.pool import Database
 from shared.db.results.export import PLAIN, key_names, windows
