@@ -11,8 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
+from pyarrow import csv, parquet
 
 from shared.db.pool import Database
 from shared.db.results.export import PLAIN, key_names, windows
@@ -55,7 +54,7 @@ class _Writer:
         self._schema = schema
         self._written = io.BytesIO()
         self._sink = pa.PythonFile(self._written, mode="w")
-        self._writer = pa.parquet.ParquetWriter(self._sink, schema, compression="zstd")
+        self._writer = parquet.ParquetWriter(self._sink, schema, compression="zstd")
 
     def row_group(self, data: bytes) -> bytes:
         """The bytes of these CSV rows."""
@@ -80,11 +79,11 @@ class _Writer:
 
 def _table(data: bytes, schema: pa.Schema) -> pa.Table:
     options: dict[str, Any] = {
-        "read_options": pa.csv.ReadOptions(
+        "read_options": csv.ReadOptions(
             column_names=schema.names, use_threads=False, block_size=max(len(data), 1)
         ),
-        "parse_options": pa.csv.ParseOptions(newlines_in_values=True),
-        "convert_options": pa.csv.ConvertOptions(
+        "parse_options": csv.ParseOptions(newlines_in_values=True),
+        "convert_options": csv.ConvertOptions(
             column_types=schema,
             null_values=[""],
             strings_can_be_null=True,
@@ -93,7 +92,7 @@ def _table(data: bytes, schema: pa.Schema) -> pa.Table:
             false_values=["f"],
         ),
     }
-    return pa.csv.read_csv(io.BytesIO(data), **options)
+    return csv.read_csv(io.BytesIO(data), **options)
 
 
 async def _types_of(database: Database, result: StoredResult) -> list[pa.DataType]:
