@@ -35,6 +35,7 @@ from shared.domain.errors import (
     ResultUnavailable,
     TransientError,
 )
+from shared.domain.pacing import backoff
 from shared.messaging.messages import DownloadResult
 from shared.observability.logs import get_logger
 
@@ -43,9 +44,9 @@ log = get_logger()
 LINK_ATTEMPTS: Final = 3
 """How often new links are asked for within one claim; then a timer brings the command back."""
 MAX_POSTPONED: Final = 60
-"""With the waits below about five hours; a result that cannot be fetched until then is gone."""
+"""With the waits of `PACE` some four hours; a result out of reach until then is gone."""
 _AFTER_A_BUG: Final = timedelta(minutes=1)
-_LONGEST_WAIT: Final = timedelta(minutes=5)
+PACE: Final = partial(backoff, first=timedelta(seconds=4), longest=timedelta(minutes=5))
 _GIVE_BACK_SECONDS: Final = 5.0
 
 
@@ -127,6 +128,8 @@ class DownloadHandler:
     results: Results
     lease: timedelta = timedelta(seconds=60)
     """As long as the one that `executions` takes."""
+    pace: Callable[[int], timedelta] = PACE
+    """How long to wait after so many postponements, where nobody named a time."""
 
     async def __call__(self, command: DownloadResult, delivery: Delivery, /) -> None:
         claim = await self.executions.claim_for_download(command.execution_id)
@@ -205,7 +208,7 @@ class DownloadHandler:
         await self._fail(claim, gone)
 
     async def _postpone(self, claim: DownloadClaim, error: TransientError) -> None:
-        wait = error.wait or _backoff(claim.postponed_count)
+        wait = error.wait or self.pace(claim.postponed_count)
         await self.executions.postpone(claim, wait=wait, reason=error.message)
         log.info("download_postponed", code=error.code, seconds=wait.total_seconds())
 
@@ -221,8 +224,3 @@ class DownloadHandler:
 def _object_of(link: str) -> str:
     split = urlsplit(link)
     return f"{split.netloc}{split.path}"
-
-
-def _backoff(postponed_count: int) -> timedelta:
-    """Four seconds at first, doubled each time, up to five minutes."""
-    return min(timedelta(seconds=4.0 * 2.0 ** min(postponed_count, 10)), _LONGEST_WAIT)

@@ -16,7 +16,7 @@ from shared.db.results.stored import find_result
 from tests.integration.results.world import World, everything
 
 AWKWARD = [
-    "", "\\.", '"', '""', "a,b", "\n", "\r\n\\.\r\n", "\ufeff", "NULL", "\\N", "=1+1", "🜚", "\x01\x02"
+    "", "\\.", '"', '""', "a,b", "\n", "\r\n\\.\r\n", "\ufeff", "NULL", "=1+1", "🜚", "\x01\x02"
 ]  # fmt: skip
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 VALUE = st.sampled_from(AWKWARD) | TEXT

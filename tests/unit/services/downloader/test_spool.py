@@ -1,0 +1,110 @@
+"""Parts are held on this machine, counted, and gone afterwards."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from services.downloader.spool import DiskSpool, Source
+from shared.amc.results import ResultPart
+from shared.domain.errors import ResultTooLarge, ResultUnavailable
+
+
+def part_of(*chunks: bytes, length: int | None = None) -> Source:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        for chunk in chunks:
+            yield chunk
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ResultPart]:
+        yield ResultPart(stream(), length)
+
+    return opened
+
+
+def expired() -> AbstractAsyncContextManager[ResultPart]:
+    raise ResultUnavailable("The result link expired.")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> DiskSpool:
+    return DiskSpool(tmp_path, memory_bytes=1000, reserve_bytes=0)
+
+
+async def test_parts_come_back_whole_counted_and_in_order(spool: DiskSpool) -> None:
+    big = os.urandom(5_000_000)
+    sources = {"b": part_of(b"x", b"y"), "a": part_of(big[:3_000_000], big[3_000_000:])}
+    async with spool.session() as shelf:
+        parts = await shelf.fill(sources)
+
+        assert [part.size for part in parts] == [2, 5_000_000]
+        assert parts[1].sha256 == hashlib.sha256(big).digest()
+        assert [part.open().read() for part in parts] == [b"xy", big]
+        assert parts[1].open().read(3) == big[:3]
+
+
+async def test_nothing_is_seen_on_the_disk(spool: DiskSpool, tmp_path: Path) -> None:
+    async with spool.session() as shelf:
+        await shelf.fill({"a": part_of(b"x" * 2_000_000)})
+
+        assert await asyncio.to_thread(os.listdir, tmp_path) == []
+
+
+async def test_finished_parts_stay_when_another_link_expired(spool: DiskSpool) -> None:
+    async with spool.session() as shelf:
+        await shelf.fill({"a": part_of(b"first")})
+        with pytest.raises(ResultUnavailable):
+            await shelf.fill({"a": part_of(b"again"), "b": expired})
+
+        parts = await shelf.fill({"a": expired, "b": part_of(b"second")})
+
+        assert [part.open().read() for part in parts] == [b"first", b"second"]
+
+
+async def test_parts_are_fetched_side_by_side_but_not_all(spool: DiskSpool) -> None:
+    running, most, enough = 0, 0, asyncio.Event()
+
+    @asynccontextmanager
+    async def counted() -> AsyncIterator[ResultPart]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        if running == spool.parallel:
+            enough.set()
+        await enough.wait()
+        async with part_of(b"x")() as opened:
+            yield opened
+        running -= 1
+
+    async with spool.session() as shelf:
+        await shelf.fill({str(number): counted for number in range(7)})
+
+    assert most == spool.parallel
+
+
+async def test_a_part_that_does_not_fit_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    spool = DiskSpool(tmp_path, memory_bytes=1000, reserve_bytes=0)
+    async with spool.session() as shelf:
+        with pytest.raises(ResultTooLarge, match=r"MiB free; this part .* needs"):
+            await shelf.fill({"a": part_of(length=10**18)})
+
+
+async def test_the_reserve_is_left_to_others(tmp_path: Path) -> None:
+    spool = DiskSpool(tmp_path, reserve_bytes=10**18)
+    async with spool.session() as shelf:
+        with pytest.raises(ResultTooLarge, match="kept in reserve"):
+            await shelf.fill({"a": part_of(b"x")})
+
+
+async def test_a_bug_in_one_part_is_not_hidden_by_an_expired_link(spool: DiskSpool) -> None:
+    def broken() -> AbstractAsyncContextManager[ResultPart]:
+        raise KeyError("bug")
+
+    async with spool.session() as shelf:
+        with pytest.raises(KeyError):
+            await shelf.fill({"a": partial(expired), "b": broken})
