@@ -29,6 +29,9 @@ class IdempotencyKeyReused(InvalidRequest):
 class UnknownItems(NotFound):
     """The request names workflows or instances that do not exist; nothing was stored."""
 
+    code = "unknown_items"
+    default_hint = "Instances go by Amazon's id, workflows by wf_... or a UUID."
+
     def __init__(self, message: str, *, problems: tuple[FieldProblem, ...]) -> None:
         super().__init__(message)
         self.problems = problems
