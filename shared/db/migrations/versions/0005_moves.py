@@ -96,8 +96,8 @@ UP = [
     begin
       update workflow_executions
          set state = 'pending', amc_execution_id = p_amc_execution_id, amc_status = p_amc_status,
-             amc_created_at = p_created_at, submitted_at = clock_timestamp(), lease_owner = null, lease_until = null,
-             settle_at = null,
+             amc_created_at = p_created_at, submitted_at = clock_timestamp(), lease_owner = null,
+             lease_until = null, intent_at = null, settle_at = null,
              deadline_at = p_created_at + make_interval(secs => deadline_seconds)
        where id = p_execution and state = 'submitting' and fence = p_fence
       returning instance_id, amc_workflow_id, request_id, cancel_requested_at into e;
@@ -199,7 +199,12 @@ UP = [
                  when j.code = 'cancelled_elsewhere'
                       then 'The execution was cancelled at AMC, outside amcflow.'
                  else j.error_message end,
-               error_hint = case when j.next_state = 'failed' then j.error_hint end
+               error_hint = case when j.next_state <> 'failed' then null
+                 when j.code = 'deadline_exceeded' then 'Retry with a larger deadline_seconds, '
+                      || 'or make the query''s time window smaller.'
+                 when j.code = 'cancelled_elsewhere' then 'Ask who uses this instance in the AMC '
+                      || 'console; retry if it was a mistake.'
+                 else j.error_hint end
           from judged j where e.id = j.id
         returning e.id, e.state, e.request_id
       ), told as (
@@ -256,6 +261,7 @@ UP = [
     """,
     """
     create function expire_queued_v1(p_execution uuid) returns boolean language plpgsql as $$
+    declare was_queued boolean;
     begin
       perform gate_of_v1(p_execution);
       update workflow_executions
@@ -264,8 +270,9 @@ UP = [
                              || queue_timeout_seconds || ' s.',
              error_hint = 'Raise queue_timeout_seconds or the limits, or ask for less at once.'
        where id = p_execution and state = 'queued';
+      was_queued := found;
       perform disarm_v1(array['expire_execution'], p_execution::text);
-      return found;
+      return was_queued;
     end $$
     """,
     """

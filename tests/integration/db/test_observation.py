@@ -1,0 +1,119 @@
+"""What AMC says about executions, applied: no step back, no late word, the right reason."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.db.polling import Looks
+from shared.db.pool import Database
+from shared.domain.claims import Observation
+from shared.domain.errors import (
+    CancelledElsewhere,
+    DeadlineExceeded,
+)
+from shared.domain.ids import ExecutionId
+from tests.integration.builders import (
+    MadeInstance,
+    MadeWorkflow,
+    accept,
+    commands,
+    make_execution,
+    make_instance,
+    make_request,
+    row_of,
+    state_of,
+)
+
+PAST = datetime.now(UTC) - timedelta(hours=1)
+
+
+def seen(execution: object, state: str, status: str, **more: str) -> Observation:
+    return Observation(ExecutionId(execution), state, status, **more)  # type: ignore[arg-type]
+
+
+async def test_amcs_word_makes_a_cancellation_we_asked_for_final(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    execution = await make_execution(
+        database, instance, workflow, "running", cancel_requested_at=PAST
+    )
+
+    assert (
+        await Looks(database).observe(instance.key, [seen(execution, "cancelled", "CANCELLED")])
+        == 1
+    )
+
+    row = await row_of(database, execution)
+    assert (row["state"], row["error_code"], row["amc_status"]) == ("cancelled", None, "CANCELLED")
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({}, CancelledElsewhere),
+        ({"deadline_passed_at": PAST}, DeadlineExceeded),
+    ],
+)
+async def test_a_cancellation_no_user_asked_for_is_a_failure_with_its_reason_and_a_hint(
+    database: Database,
+    instance: MadeInstance,
+    workflow: MadeWorkflow,
+    given: dict[str, datetime],
+    error: type[CancelledElsewhere | DeadlineExceeded],
+) -> None:
+    execution = await make_execution(database, instance, workflow, "running", **given)
+
+    await Looks(database).observe(instance.key, [seen(execution, "cancelled", "CANCELLED")])
+
+    row = await row_of(database, execution)
+    assert (row["state"], row["error_code"]) == ("failed", error.code)
+    assert row["error_message"]
+    assert row["error_hint"] == error.default_hint
+
+
+async def test_nothing_moves_backwards(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    execution = await make_execution(database, instance, workflow, "running")
+
+    freed = await Looks(database).observe(instance.key, [seen(execution, "pending", "PENDING")])
+
+    assert (freed, await state_of(database, execution)) == (0, "running")
+
+
+@pytest.mark.parametrize(
+    "state", ["queued", "submitting", "downloading", "completed", "failed", "cancelled"]
+)
+async def test_a_late_look_changes_nothing_that_has_moved_on(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow, state: str
+) -> None:
+    execution = await make_execution(database, instance, workflow, state)
+    before = await row_of(database, execution)
+
+    freed = await Looks(database).observe(
+        instance.key, [seen(execution, "failed", "FAILED", error_code="remote_failed")]
+    )
+
+    assert freed == 0
+    assert await row_of(database, execution) == before
+
+
+async def test_what_amc_finished_is_downloaded_and_its_slot_handed_on(
+    database: Database, workflow: MadeWorkflow
+) -> None:
+    instance = await make_instance(database, max_concurrent_executions=1)
+    execution = await make_execution(database, instance, workflow, "pending")
+    (waiting,) = await accept(database, make_request(instance, workflow))
+
+    freed = await Looks(database).observe(
+        instance.key,
+        [seen(execution, "downloading", "SUCCEEDED", output_location="s3://bucket/key")],
+    )
+
+    row = await row_of(database, execution)
+    assert freed == 1
+    assert (row["state"], row["output_location"]) == ("downloading", "s3://bucket/key")
+    assert row["running_at"] is not None
+    assert row["remote_finished_at"] is not None
+    assert await commands(database, "download_result") == [{"execution_id": str(execution)}]
+    assert await state_of(database, waiting) == "submitting"
