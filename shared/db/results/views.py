@@ -32,14 +32,15 @@ _TABLE_NAME: Final = re.compile(r"(?:w\d+_v|x)\d+", re.IGNORECASE)
 
 
 async def refresh_view(database: Database, workflow_id: UUID) -> bool:
-    """Make the view show every version; False if it is being read and must be tried again."""
+    """Make the view show every version; False if that cannot be done now, and it stays behind."""
     if not await database.fetchval(_SQL["is_view_stale"], workflow_id):
         return True
     async with database.transaction() as connection:
         try:
             async with connection.transaction():
                 await _refresh(connection, workflow_id)
-        except asyncpg.LockNotAvailableError:
+        except (asyncpg.LockNotAvailableError, asyncpg.ProgramLimitExceededError):
+            # The second: more columns over all versions than a view may have.
             return False
     return True
 
