@@ -24,11 +24,11 @@ from deploy.local.welcome import Api, register
 _FINAL = {"completed", "failed", "cancelled"}
 _PATIENCE_SECONDS = 180
 _LOOK_SECONDS = 0.4
-_WIDTH_OF_A_FILE = 130
+_WIDTH_OF_A_FILE = 150
 
-# AMC twelve times as fast as in life, and tokens that live for seconds instead of an hour.
+# AMC ten times as fast as in life, and tokens that live for seconds instead of an hour.
 _SIMULATOR = {
-    "TIME_SCALE": "12",
+    "TIME_SCALE": "10",
     "TOKEN_LIFETIME_SECONDS": "12",
     "DURATION_PROFILE": "uniform:60:120",
     "MAX_CONCURRENT_EXECUTIONS": "4",
