@@ -62,7 +62,7 @@ async def run(settings: ApiSettings, stop: asyncio.Event) -> None:
             )
 
 
-def build_state(  # noqa: PLR0913 - the ends that are not the database
+def build_state(
     settings: ApiSettings,
     database: Database,
     *,

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from deploy.local.ports import free_ports
+from shared.messaging.connection import connection_to
 from shared.messaging.topology import Topology, declare_at
 from tests.integration.api.conftest import PAIR, SQL
 
@@ -85,6 +86,52 @@ async def test_a_process_accepts_work_and_ends_on_sigterm_with_listeners_connect
 
     assert (ready.status_code, ready.json()["broker"]) == (200, "connected")
     assert (created.status_code, stream.status_code) == (201, 200)
+
+
+async def test_what_was_accepted_is_admitted_and_its_command_published(
+    served: tuple[Process, httpx.AsyncClient], environment: dict[str, str]
+):
+    _, client = served
+    execution = await asked_for(client)
+
+    async with (
+        asyncio.timeout(20),
+        client.stream(
+            "GET", f"/api/v1/events?execution_id={execution}", headers={"Last-Event-ID": "0"}
+        ) as stream,
+    ):
+        seen = [line async for line in until(stream, '"status":"submitting"')]
+
+    assert any('"status":"queued"' in line for line in seen)
+    async with connection_to(environment["AMQP_URL"], name="test") as connection:
+        channel = await connection.channel()
+        queue = await channel.get_queue(Topology().submit_execution.name)
+        async with asyncio.timeout(10), queue.iterator() as messages:
+            message = await anext(messages)
+            await message.ack()
+        assert message.type == "submit_execution.v1"
+
+
+async def asked_for(client: httpx.AsyncClient) -> str:
+    """The id of an execution of its own workflow, instance, account and credential."""
+
+    async def made(path: str, **body: str) -> str:
+        response = await client.post(f"/api/v1/{path}", json=body)
+        assert response.is_success, response.text
+        return response.json()["id"]
+
+    credential = await made("credentials", name="c", refresh_token="Atzr|x", region="NA")
+    account = await made("accounts", entity_id="E", marketplace_id="M", credential_id=credential)
+    instance = await made("instances", instance_id="amcone", account_id=account)
+    workflow = await made("workflows", name="w", sql_query=SQL)
+    return await made(f"workflows/{workflow}/executions", instance_id=instance)
+
+
+async def until(stream: httpx.Response, mark: str) -> AsyncIterator[str]:
+    async for line in stream.aiter_lines():
+        yield line
+        if mark in line:
+            return
 
 
 async def test_the_docs_page_is_open(served: tuple[Process, httpx.AsyncClient]):
