@@ -10,6 +10,8 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.errors import InvalidRequest
+from shared.intake.errors import UnknownItems
 from shared.intake.idempotency import Repeatable, content_hash
 from shared.intake.intake import Asker, Intake
 from shared.intake.models import Accepted, ExecutionItem
@@ -29,6 +31,15 @@ _SCOPE: Final = "queue amcflow.requests"
 _ITEMS: Final = TypeAdapter(list[ExecutionItem])
 
 
+class UnknownInRequest(InvalidRequest):
+    """The request names workflows or instances that do not exist; nothing was stored.
+
+    For a command a row that is gone means that nothing is left to do; a sender wants to hear of it.
+    """
+
+    code = UnknownItems.code
+
+
 @dataclass(frozen=True, slots=True)
 class IntakeHandler:
     """Carries out RequestExecutions."""
@@ -38,16 +49,21 @@ class IntakeHandler:
 
     async def __call__(self, request: RequestExecutions, received: ReceivedMessage, /) -> None:
         owner = str(received.headers.get(OWNER_HEADER, OWNER))[:200] or OWNER
-        accepted = await self.intake.accept(
-            _items(request),
-            Asker(owner=owner, request_id=received.correlation_id or request.request_id),
-            Repeatable(
-                owner=owner,
-                scope=_SCOPE,
-                key=request.request_id,
-                request_sha256=content_hash(_SCOPE, request),
-            ),
-        )
+        try:
+            accepted = await self.intake.accept(
+                _items(request),
+                Asker(owner=owner, request_id=received.correlation_id or request.request_id),
+                Repeatable(
+                    owner=owner,
+                    scope=_SCOPE,
+                    key=request.request_id,
+                    request_sha256=content_hash(_SCOPE, request),
+                ),
+            )
+        except UnknownItems as error:
+            raise UnknownInRequest(
+                error.message, problems=error.problems, hint=error.hint
+            ) from error
         log.info("request_accepted", request_id=request.request_id, items=len(accepted.items))
         await answer(self.publisher, received, _reply(request, accepted))
 
