@@ -44,10 +44,13 @@ with intended as (
          lease_until = clock_timestamp() + $5::interval
    where id = $1 and fence = $2 and state = 'submitting' and intent_at is null
      and cancel_requested_at is null and lease_until > clock_timestamp()
-  returning id, attempt, instance_id, amc_workflow_id, amc_timeout_seconds, settle_at
+  returning id, attempt, instance_id, amc_workflow_id, amc_timeout_seconds, settle_at,
+            lease_until
 ), timed as (
   insert into timers (kind, key, due_at, command)
-  select 'reconcile_execution', id::text, settle_at, jsonb_build_object('execution_id', id)
+  -- Before the lease ends nobody could claim it, and the timer would only come back by its guard.
+  select 'reconcile_execution', id::text, greatest(settle_at, lease_until),
+         jsonb_build_object('execution_id', id)
     from intended
   on conflict (kind, key) do update set due_at = excluded.due_at
 ), noted as (
