@@ -127,6 +127,15 @@ class AmcCallSettings(AmazonSettings):
     """In doubt nothing is repeated before this: send window + socket timeout + how long a gateway
     may hold a request + how far AMC's lists may lag."""
 
+    @model_validator(mode="after")
+    def refuse_times_that_disagree(self) -> Self:
+        if self.lease <= self.http_timeout:
+            raise ValueError(
+                "AMCFLOW_LEASE_SECONDS must exceed AMCFLOW_HTTP_TIMEOUT_SECONDS, or no create"
+                " could start and end within its claim"
+            )
+        return self
+
 
 class RefresherKeys(Group):
     """What only token_refresher holds."""

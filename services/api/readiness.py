@@ -42,7 +42,8 @@ class Readiness:
         """Never raises for what is away or slow: that is what it reports."""
         revision, broker = await asyncio.gather(self._revision(), self._broker())
         return Report(
-            ready=revision == self.expected_revision,
+            # A newer schema still serves older code; revisions are numbers of equal length.
+            ready=revision is not None and revision >= self.expected_revision,
             database="unavailable" if revision is None else "available",
             schema_revision=revision or None,
             expected_revision=self.expected_revision,

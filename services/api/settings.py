@@ -4,13 +4,12 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr
 
-from shared.domain.windows import DefaultWindow
-from shared.intake.checks import Defaults
+from shared.intake.settings import IntakeSettings
 from shared.runtime.service import WorkerSettings
 from shared.settings import Seconds
 
 
-class ApiSettings(WorkerSettings):
+class ApiSettings(WorkerSettings, IntakeSettings):
     """The HTTP door and what it lets in."""
 
     host: str = Field("127.0.0.1", validation_alias="AMCFLOW_API_HOST")
@@ -32,20 +31,3 @@ class ApiSettings(WorkerSettings):
         timedelta(seconds=10), validation_alias="AMCFLOW_API_SHUTDOWN_SECONDS"
     )
     """How long requests in hand may take to end after SIGTERM."""
-    default_window_days: int = Field(7, validation_alias="AMCFLOW_WINDOW_DAYS", ge=1, le=400)
-    default_window_lag_days: int = Field(
-        14, validation_alias="AMCFLOW_WINDOW_LAG_DAYS", ge=0, le=400
-    )
-    default_time_zone: str = Field("UTC", validation_alias="AMCFLOW_WINDOW_TIME_ZONE")
-    default_deadline_seconds: int = Field(
-        21_600, validation_alias="AMCFLOW_DEADLINE_SECONDS", ge=60, le=86_400
-    )
-
-    def defaults(self) -> Defaults:
-        """What a request gets that does not say."""
-        return Defaults(
-            DefaultWindow(
-                self.default_window_days, self.default_window_lag_days, self.default_time_zone
-            ),
-            self.default_deadline_seconds,
-        )

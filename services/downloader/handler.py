@@ -163,17 +163,26 @@ class DownloadHandler:
             )
 
     async def _store(self, claim: DownloadClaim) -> LoadedResult:
-        remote = await self.amc.get_execution(claim)
+        columns, location = await self._described(claim)
         async with self.spool.session() as shelf:
             parts = await self._fetch(claim, shelf)
             return await self.results.load(
                 LoadOrder(
                     claim=claim,
                     parts=parts,
-                    declared=[DeclaredColumn(*column) for column in remote.output_columns],
-                    output_location=remote.output_location or claim.output_location,
+                    declared=[DeclaredColumn(*column) for column in columns],
+                    output_location=location,
                 )
             )
+
+    async def _described(
+        self, claim: DownloadClaim
+    ) -> tuple[Sequence[tuple[str, str | None]], str | None]:
+        """Columns and location, as the poller saw them; otherwise for one more call to AMC."""
+        if claim.output_columns is not None:
+            return claim.output_columns, claim.output_location
+        remote = await self.amc.get_execution(claim)
+        return remote.output_columns, remote.output_location or claim.output_location
 
     async def _fetch(self, claim: DownloadClaim, shelf: Shelf) -> Sequence[SpooledPart]:
         failure = ResultUnavailable("AMC gave no links to the result.")

@@ -153,7 +153,7 @@ class PollHandler:
         late = [work.execution_id for work in claim.work if is_overdue(work, claim.now)]
         if late:
             await self.looks.mark_deadline_passed(late)
-        if not claim.work:
+        if not claim.work and claim.given_up_since is None:
             return None
         errand = Errand(
             claim,
@@ -168,7 +168,7 @@ class PollHandler:
         return await self._next_look(claim, finished=freed)
 
     async def _read_pages(self, errand: Errand, unseen: dict[AmcExecutionId, RemoteWork]) -> int:
-        since = min(work.created_at for work in unseen.values()) - _EARLIER
+        since = _reach(errand.claim) - _EARLIER
         freed, next_token = 0, None
         for _ in range(self.policy.pages):
             page = await self.amc.list_executions(
@@ -182,9 +182,19 @@ class PollHandler:
             freed += await self._observe(errand, ours, unseen)
             await self._look_for_strays(errand, page.executions)
             next_token = page.next_token
-            if next_token is None or len(ours) < self.policy.worth_a_page or not unseen:
+            if next_token is None or not self._is_worth_another(errand, ours, unseen):
                 break
         return freed
+
+    def _is_worth_another(
+        self,
+        errand: Errand,
+        ours: Sequence[RemoteExecution],
+        unseen: Mapping[AmcExecutionId, RemoteWork],
+    ) -> bool:
+        if errand.claim.given_up_since is not None:
+            return True
+        return bool(unseen) and len(ours) >= self.policy.worth_a_page
 
     async def _observe(
         self,
@@ -249,7 +259,7 @@ class PollHandler:
 
     async def _next_look(self, claim: PollClaim, *, finished: int) -> timedelta | None:
         if finished == len(claim.work):
-            return None
+            return None if claim.given_up_since is None else self.policy.pace.longest
         ages = [(claim.now - work.created_at).total_seconds() for work in claim.work]
         expected = await self.looks.expected_seconds(claim.destination.instance)
         return self.policy.pace.next_look(ages, expected)
@@ -271,6 +281,14 @@ class PollHandler:
             wait=wait.total_seconds(),
         )
         return wait
+
+
+def _reach(claim: PollClaim) -> datetime:
+    """How far back the list must go."""
+    moments = [work.created_at for work in claim.work]
+    if claim.given_up_since is not None:
+        moments.append(claim.given_up_since)
+    return min(moments)
 
 
 def _least_recently_asked(unseen: Mapping[AmcExecutionId, RemoteWork]) -> list[RemoteWork]:

@@ -25,6 +25,7 @@ def observation_of(work: RemoteWork, remote: RemoteExecution) -> Observation:
         amc_status=remote.status,
         amc_status_reason=remote.status_reason,
         output_location=remote.output_location,
+        output_columns=tuple(remote.output_columns) or None,
         error_code=None if error is None else error.code,
         error_message=None if error is None else error.message,
         error_hint=None if error is None else error.hint,

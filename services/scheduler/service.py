@@ -8,6 +8,7 @@ from services.scheduler.intake_handler import IntakeHandler
 from services.scheduler.rescue import Rescuer
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.teller import Teller
+from services.scheduler.view_keeper import ViewKeeper
 from shared.db.acceptance import Acceptance
 from shared.db.control import Control
 from shared.db.dead_letters import DeadLetters
@@ -51,9 +52,10 @@ async def run(settings: SchedulerSettings, stop: asyncio.Event) -> None:
         await run_until(
             stop,
             first=[
+                ViewKeeper(database).run,
                 Rescuer(control, messenger.relay.wake, settings.rescue_every).run,
                 _timers(messenger, control).run,
-                _intake_consumer(messenger, admitter).run,
+                _intake_consumer(settings, messenger, admitter).run,
                 letters.run,
                 teller.run,
             ],
@@ -79,7 +81,9 @@ def _timers(messenger: Messenger, control: Control) -> TimerLoop:
     )
 
 
-def _intake_consumer(messenger: Messenger, admitter: Admitter) -> Consumer:
+def _intake_consumer(
+    settings: SchedulerSettings, messenger: Messenger, admitter: Admitter
+) -> Consumer:
     database = messenger.database
     intake = Intake(
         workflows=Workflows(database),
@@ -88,6 +92,7 @@ def _intake_consumer(messenger: Messenger, admitter: Admitter) -> Consumer:
         store=Acceptance(database),
         admitter=admitter,
         once=Once(IdempotencyKeys(database)),
+        defaults=settings.defaults(),
     )
     return messenger.consumer(
         [messenger.topology.intake],

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from shared.intake.settings import IntakeSettings
 from shared.runtime.service import WorkerSettings
 from shared.settings import Seconds
 
 
-class SchedulerSettings(WorkerSettings):
+class SchedulerSettings(WorkerSettings, IntakeSettings):
     """Holds nothing secret but the addresses of the database and the broker."""
 
     rescue_every: Seconds = Field(timedelta(seconds=2), validation_alias="AMCFLOW_RESCUE_SECONDS")

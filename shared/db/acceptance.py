@@ -4,7 +4,7 @@ The committed row is the promise. Whoever dies after it, the rescuer's look admi
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,9 @@ class NewExecution:
     output_format: str
     deadline_seconds: int
     queue_timeout_seconds: int | None
+
+
+_COLUMNS = tuple(field.name for field in fields(NewExecution))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class Acceptance:
 
 
 def _as_json(execution: NewExecution) -> dict[str, Any]:
-    return {
-        name: str(value) if isinstance(value, UUID | datetime) else value
-        for name, value in asdict(execution).items()
-    }
+    # Not `asdict`: it copies deeply, which was a third of the time of a large request.
+    return {name: _plain(getattr(execution, name)) for name in _COLUMNS}
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID | datetime) else value

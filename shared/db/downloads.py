@@ -39,6 +39,7 @@ class Downloads:
             amc_execution_id=AmcExecutionId(row["amc_execution_id"]),
             output_location=row["output_location"],
             destination=destination_of(row),
+            output_columns=_columns(row["output_columns"]),
         )
 
     async def renew(self, claim: DownloadClaim) -> None:
@@ -80,3 +81,9 @@ class Downloads:
     def _expect(self, done: object, claim: DownloadClaim) -> None:
         if done is None:
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
+
+
+def _columns(stored: list[list[str | None]] | None) -> tuple[tuple[str, str | None], ...] | None:
+    if stored is None:
+        return None
+    return tuple((str(name), data_type) for name, data_type in stored)

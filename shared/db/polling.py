@@ -41,6 +41,7 @@ class Looks:
             destination=destination_of(row),
             fence=row["poll_fence"],
             now=row["now"],
+            given_up_since=row["given_up_since"],
             work=tuple(
                 RemoteWork(
                     execution_id=ExecutionId(each["id"]),

@@ -110,6 +110,7 @@ async def open_database(
                 "lock_timeout": f"{int(lock_timeout.total_seconds() * 1000)}",
                 "idle_in_transaction_session_timeout": "5000",
                 "timezone": "UTC",
+                "datestyle": "ISO, YMD",
             },
         )
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.db.pool import Database
@@ -17,6 +17,8 @@ class DueTimer:
 
     key: str
     command: Mapping[str, Any]
+    due_at: datetime | None = None
+    """When it fires again; `disarm` with this value leaves one alone that was armed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Timers:
     async def take_due(self, kind: str, *, guard: timedelta, limit: int) -> list[DueTimer]:
         """Due timers whose work the caller does itself, then disarms."""
         rows = await self.database.fetch(_SQL["take_due"], kind, limit, guard)
-        return [DueTimer(row["key"], row["command"]) for row in rows]
+        return [DueTimer(row["key"], row["command"], row["due_at"]) for row in rows]
 
     async def arm(
         self, kind: str, key: str, *, wait: timedelta, command: Mapping[str, Any]
@@ -41,6 +43,6 @@ class Timers:
         """Set it; an earlier time that is already set stays."""
         await self.database.execute(_SQL["arm"], kind, key, wait, dict(command))
 
-    async def disarm(self, kind: str, key: str) -> None:
-        """Take it away."""
-        await self.database.execute(_SQL["disarm"], kind, key)
+    async def disarm(self, kind: str, key: str, *, seen: datetime | None = None) -> None:
+        """Take it away; given `seen`, only if nobody has armed it since."""
+        await self.database.execute(_SQL["disarm"], kind, key, seen)

@@ -121,6 +121,9 @@ class PollClaim:
     fence: int
     now: datetime
     work: tuple[RemoteWork, ...]
+    given_up_since: datetime | None = None
+    """The oldest attempt of the last two hours that was settled as never made: AMC may still
+    surprise us with it, so looks go on and reach back to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ class Observation:
     amc_status: str
     amc_status_reason: str | None = None
     output_location: str | None = None
+    output_columns: tuple[tuple[str, str | None], ...] | None = None
+    """Names and types of the result, where AMC's answer told them."""
     error_code: str | None = None
     error_message: str | None = None
     error_hint: str | None = None
@@ -160,6 +165,8 @@ class DownloadClaim:
     amc_execution_id: AmcExecutionId
     output_location: str | None
     destination: Destination
+    output_columns: tuple[tuple[str, str | None], ...] | None = None
+    """None: the poller's look did not tell them, so AMC must be asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from shared.db.timers import DueTimer, Timers
-from shared.domain.errors import DatabaseUnavailable
+from shared.domain.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.observability.logs import get_logger
 
 log = get_logger()
@@ -70,6 +70,14 @@ class TimerLoop:
                 self.wake_relay()
         for kind, work in (self.in_place or {}).items():
             for timer in await self.timers.take_due(kind, guard=_GUARD_IN_PLACE, limit=_BATCH):
-                await work(timer)
-                await self.timers.disarm(kind, timer.key)
-                self.wake_relay()
+                await self._do(kind, work, timer)
+
+    async def _do(self, kind: str, work: InPlace, timer: DueTimer) -> None:
+        """What the broker did not take stays armed: the guard brings it back."""
+        try:
+            await work(timer)
+        except BrokerUnavailable as error:
+            log.warning("timer_left_armed", kind=kind, error=error.message)
+            return
+        await self.timers.disarm(kind, timer.key, seen=timer.due_at)
+        self.wake_relay()

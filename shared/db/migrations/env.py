@@ -2,6 +2,7 @@
 
 import asyncio
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -17,10 +18,13 @@ def run(connection: Connection) -> None:
 
 
 async def connect_and_run() -> None:
-    url = context.config.attributes["database_url"].replace(
-        "postgresql://", "postgresql+asyncpg://", 1
+    url = context.config.attributes["database_url"]
+    # asyncpg reads the URL itself, so that it means the same here and in the services.
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: asyncpg.connect(url),
+        poolclass=pool.NullPool,
     )
-    engine = create_async_engine(url, poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()

@@ -10,7 +10,7 @@ with claimed as (
    where t.kind = 'download_result' and t.key = c.id::text
 )
 select e.id, e.no, e.workflow_id, w.no as workflow_no, w.name as workflow_name, e.fence,
-       e.postponed_count, e.amc_execution_id, e.output_location,
+       e.postponed_count, e.amc_execution_id, e.output_location, e.output_columns,
        e.instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,
        c.id as credential_id, c.access_token_ciphertext, c.access_token_key_id,
        c.access_token_expires_at, c.version

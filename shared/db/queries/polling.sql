@@ -7,6 +7,9 @@ with claimed as (
   returning instance_id, poll_fence
 )
 select g.poll_fence, clock_timestamp() as now,
+       (select min(s.intent_at) from submission_attempts s
+         where s.instance_id = g.instance_id and s.outcome = 'given_up'
+           and s.intent_at > clock_timestamp() - interval '2 hours') as given_up_since,
        i.id as instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,
        c.id as credential_id, c.access_token_ciphertext, c.access_token_key_id,
        c.access_token_expires_at, c.version
@@ -67,8 +70,14 @@ delete from timers t using freed f
 select due_at from timers where kind = 'poll_instance' and key = $1
 
 -- name: given_up_attempts
-select execution_id, attempt, amc_workflow_id, timeout_seconds from submission_attempts
- where instance_id = $1 and outcome = 'given_up' and amc_workflow_id = any($2::text[])
+-- An attempt under way with the same mark could be whose execution it is: then nobody is a stray.
+select g.execution_id, g.attempt, g.amc_workflow_id, g.timeout_seconds
+  from submission_attempts g
+ where g.instance_id = $1 and g.outcome = 'given_up' and g.amc_workflow_id = any($2::text[])
+   and not exists (
+         select from submission_attempts o
+          where o.instance_id = g.instance_id and o.amc_workflow_id = g.amc_workflow_id
+            and o.timeout_seconds = g.timeout_seconds and o.outcome = 'intended')
 
 -- name: record_stray
 with seen as (

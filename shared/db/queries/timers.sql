@@ -22,10 +22,11 @@ with due as (
 )
 update timers t set due_at = clock_timestamp() + $3::interval
   from due d where t.kind = d.kind and t.key = d.key
-returning t.key, t.command
+returning t.key, t.command, t.due_at
 
 -- name: disarm
-delete from timers where kind = $1 and key = $2
+-- Given the due_at that was seen, only that one: who armed it meanwhile keeps it.
+delete from timers where kind = $1 and key = $2 and ($3::timestamptz is null or due_at = $3)
 
 -- name: arm
 select arm_timer_v1($1, $2, $3, $4)

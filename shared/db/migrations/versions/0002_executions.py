@@ -63,6 +63,7 @@ UP = [
       row_count bigint,
       size_bytes bigint,
       output_location text,
+      output_columns jsonb,
       result_table text,
       error_code text,
       error_message text,

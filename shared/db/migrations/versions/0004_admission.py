@@ -220,7 +220,7 @@ UP = [
       perform set_config('synchronous_commit', 'off', true);
       select * into strict r from rate_budgets where instance_id = p_instance for no key update;
       t := clock_timestamp();
-      if r.next_free_at > t + interval '60 s' then r.next_free_at := t + 10 * r.step; end if;
+      if r.next_free_at > t + interval '120 s' then r.next_free_at := t + 10 * r.step; end if;
       slot := greatest(r.next_free_at, r.paused_until, t);
       if slot > t + p_ahead then
         return query select false, extract(epoch from slot - p_ahead - t)::float8;
@@ -233,7 +233,8 @@ UP = [
     (
         "comment on function take_permit_v1 is 'GCRA with burst 1 on the database''s clock, read "
         "after the row lock. granted: wait that many seconds, then send. Not granted: nothing was "
-        "booked; ask again after that many seconds.'"
+        "booked; ask again after that many seconds. Nobody books more than 60 s ahead, so a turn "
+        "twice as far off means that the clock was set back.'"
     ),
 ]
 

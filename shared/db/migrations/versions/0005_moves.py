@@ -18,9 +18,14 @@ UP = [
       insert into timers (kind, key, due_at, command)
       values (p_kind, p_key, clock_timestamp() + p_wait, p_command)
       on conflict (kind, key) do update
-        set due_at = least(timers.due_at, excluded.due_at), command = excluded.command
+        set due_at = least(timers.due_at - interval '1 microsecond', excluded.due_at),
+            command = excluded.command
     $$
     """,
+    (
+        "comment on function arm_timer_v1 is 'The earlier time wins. It always changes due_at, "
+        "so that who disarms only the value he has seen never takes this arm away.'"
+    ),
     """
     create function disarm_v1(p_kinds text[], p_key text) returns void language sql as $$
       delete from timers where kind = any(p_kinds) and key = p_key
@@ -78,6 +83,13 @@ UP = [
        where execution_id = p_execution and outcome = 'intended';
       perform disarm_v1(array['submit_execution', 'reconcile_execution'], p_execution::text);
       perform note_v1(p_execution, 'requeued', p_reason);
+      insert into timers (kind, key, due_at, command)
+      select 'expire_execution', id::text,
+             created_at + make_interval(secs => queue_timeout_seconds),
+             jsonb_build_object('execution_id', id)
+        from workflow_executions
+       where id = p_execution and queue_timeout_seconds is not null
+      on conflict (kind, key) do nothing;
       if p_pause is not null then
         update instance_gates set admit_after = greatest(admit_after, clock_timestamp() + p_pause)
          where instance_id = e.instance_id;
@@ -149,6 +161,8 @@ UP = [
              intent_at = null, settle_at = null
        where id = p_execution;
       perform note_v1(p_execution, 'attempt_given_up', 'AMC lists no execution for this attempt');
+      perform arm_timer_v1('poll_instance', e.instance_id::text, interval '2 s',
+                           jsonb_build_object('instance_id', e.instance_id));
       insert into outbox (message_type, body, correlation_id)
       values ('submit_execution.v1', jsonb_build_object('execution_id', p_execution), w.request_id);
       return 'resubmitted';
@@ -163,7 +177,7 @@ UP = [
       perform lock_gates_v1(array[a]);
       with seen as (
         select * from jsonb_to_recordset(p_seen) as s(execution_id uuid, state text,
-          amc_status text, amc_status_reason text, output_location text,
+          amc_status text, amc_status_reason text, output_location text, output_columns jsonb,
           error_code text, error_message text, error_hint text)
       ), judged as (
         select s.*, e.id,
@@ -182,7 +196,10 @@ UP = [
            set state = j.next_state, amc_status = j.amc_status,
                amc_status_reason = j.amc_status_reason, asked_at = clock_timestamp(),
                missing_count = 0,
+               postponed_count = case when j.next_state = 'downloading' then 0
+                                      else e.postponed_count end,
                output_location = coalesce(j.output_location, e.output_location),
+               output_columns = coalesce(j.output_columns, e.output_columns),
                running_at = coalesce(e.running_at, case when j.next_state <> 'pending'
                                                    then clock_timestamp() end),
                remote_finished_at = case when j.next_state in

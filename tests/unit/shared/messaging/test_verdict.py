@@ -11,9 +11,11 @@ from shared.messaging.verdict import Action, backoff, judge
 
 
 def family(root: type[AmcflowError]) -> Iterator[type[AmcflowError]]:
+    """Of the tree all services share: the API's own errors never meet a consumer."""
     yield root
     for child in root.__subclasses__():
-        yield from family(child)
+        if child.__module__ == errors.__name__:
+            yield from family(child)
 
 
 ACTIONS = {
