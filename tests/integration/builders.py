@@ -9,8 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from shared.db.acceptance import Acceptance, NewExecution
+from shared.db.polling import Looks
 from shared.db.pool import Database
-from shared.domain.ids import new_uuid
+from shared.domain.claims import Observation
+from shared.domain.ids import ExecutionId, InstanceKey, new_uuid
 
 _NUMBERS = count(1)
 
@@ -219,6 +221,37 @@ async def accept_and_admit(database: Database, *requests: NewExecution) -> list[
     accepted = await accept(database, *requests)
     await Acceptance(database).admit({request.instance_id for request in requests})
     return accepted
+
+
+async def start(database: Database, *executions: UUID) -> None:
+    """Let admitted executions run at AMC, without asking anybody."""
+    await database.execute(
+        "update workflow_executions set state = 'pending', amc_execution_id = id::text,"
+        " amc_created_at = clock_timestamp(), submitted_at = clock_timestamp(),"
+        " deadline_at = clock_timestamp() + interval '6 h', lease_until = null"
+        " where id = any($1::uuid[]) and state = 'submitting'",
+        list(executions),
+    )
+
+
+async def finish(database: Database, *executions: UUID) -> None:
+    """AMC has finished these: what a look would record."""
+    for execution in executions:
+        await start(database, execution)
+        instance = (await row_of(database, execution))["instance_id"]
+        seen = Observation(ExecutionId(execution), "downloading", "SUCCEEDED")
+        await Looks(database).observe(InstanceKey(instance), [seen])
+
+
+async def in_state(database: Database, state: str, instance: MadeInstance | None = None) -> int:
+    """How many there are."""
+    number: int = await database.fetchval(
+        "select count(*) from workflow_executions"
+        " where state = $1 and ($2::int is null or instance_id = $2)",
+        state,
+        None if instance is None else instance.key,
+    )
+    return number
 
 
 async def state_of(database: Database, execution: UUID) -> str:
