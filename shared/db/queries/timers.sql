@@ -10,7 +10,10 @@ with due as (
     from due d where t.kind = d.kind and t.key = d.key
   returning t.command
 )
-insert into outbox (message_type, body) select $4, command from moved
+insert into outbox (message_type, body, correlation_id)
+select $4, m.command, e.request_id
+  from moved m
+  left join workflow_executions e on e.id = (m.command ->> 'execution_id')::uuid
 returning id
 
 -- name: take_due
