@@ -57,6 +57,9 @@ STATUS: Final[Mapping[type[AmcflowError], HTTPStatus]] = {
 _NOT_READY_SECONDS: Final = 5
 _AWAY_SECONDS: Final = 1
 
+# RFC 9110 renamed it; Python did so with 3.13.
+_TITLES = {HTTPStatus.UNPROCESSABLE_ENTITY: "Unprocessable Content"}
+
 
 class ProblemField(BaseModel):
     """One wrong field: where it is in the request, and what is wrong with it."""
@@ -118,7 +121,7 @@ def plain_answer(  # noqa: PLR0913 - the members of a problem
     """The one place where a problem becomes bytes. ASCII, so that any text a user sent passes."""
     problem = Problem(
         type=f"urn:amcflow:problem:{code}",
-        title=status.phrase,
+        title=_TITLES.get(status, status.phrase),
         status=status,
         detail=detail,
         instance=request.url.path,

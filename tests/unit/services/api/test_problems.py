@@ -100,7 +100,7 @@ def test_a_problem_has_every_member():
 
     assert json.loads(bytes(response.body)) == {
         "type": "urn:amcflow:problem:invalid_request",
-        "title": "Unprocessable Entity",
+        "title": "Unprocessable Content",
         "status": 422,
         "detail": "No.",
         "instance": "/api/v1/x",
