@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from services.poller.observation import is_overdue, observation_of, observation_of_missing
+from services.poller.observation import (
+    is_overdue,
+    is_young,
+    observation_of,
+    observation_of_missing,
+)
 from shared.amc.models import ExecutionPage, RemoteExecution
 from shared.amc.target import AmcTarget
 from shared.db.polling import GivenUpAttempt
@@ -178,7 +183,7 @@ class PollHandler:
                 next_token=next_token,
                 give_up_at=errand.give_up_at,
             )
-            ours = [remote for remote in page.executions if remote.amc_execution_id in unseen]
+            ours = _each_once(page.executions, unseen)
             freed += await self._observe(errand, ours, unseen)
             await self._look_for_strays(errand, page.executions)
             next_token = page.next_token
@@ -229,9 +234,10 @@ class PollHandler:
 
     async def _missing(self, errand: Errand, work: RemoteWork, error: RemoteNotFound) -> int:
         """AMC's word counts once the execution is old enough, and only the second time."""
-        observation = observation_of_missing(work, error, errand.claim.now)
+        now = errand.claim.now
+        observation = observation_of_missing(work, error, now)
         if observation is None:
-            await self.looks.mark_asked(work.execution_id, is_missing=True)
+            await self.looks.mark_asked(work.execution_id, is_missing=not is_young(work, now))
             return 0
         return await self.looks.observe(errand.instance, [observation])
 
@@ -281,6 +287,14 @@ class PollHandler:
             wait=wait.total_seconds(),
         )
         return wait
+
+
+def _each_once(
+    listed: Sequence[RemoteExecution], unseen: Mapping[AmcExecutionId, RemoteWork]
+) -> list[RemoteExecution]:
+    """Ours on a page; pages that shift under new executions may show one twice."""
+    ours = {each.amc_execution_id: each for each in listed if each.amc_execution_id in unseen}
+    return list(ours.values())
 
 
 def _reach(claim: PollClaim) -> datetime:

@@ -36,7 +36,7 @@ def observation_of_missing(
     work: RemoteWork, error: RemoteNotFound, now: datetime
 ) -> Observation | None:
     """The end of an execution that AMC denies twice, five minutes after its creation."""
-    if now - work.created_at < _YOUNG or work.missing_count < 1:
+    if is_young(work, now) or work.missing_count < 1:
         return None
     return Observation(
         execution_id=work.execution_id,
@@ -46,6 +46,11 @@ def observation_of_missing(
         error_message=f"AMC no longer knows the execution: {error.message}",
         error_hint="Retry the execution; somebody may have deleted it at AMC.",
     )
+
+
+def is_young(work: RemoteWork, now: datetime) -> bool:
+    """Too young for a denial by AMC to mean anything."""
+    return now - work.created_at < _YOUNG
 
 
 def is_overdue(work: RemoteWork, now: datetime) -> bool:

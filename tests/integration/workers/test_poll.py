@@ -1,0 +1,452 @@
+"""One PollInstance command: a bounded number of calls, and nothing believed too early."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from shared.amc.models import OutputColumn
+from shared.db.polling import Looks
+from shared.domain.errors import (
+    AmcThrottled,
+    AmcUnavailable,
+    DatabaseUnavailable,
+    InstanceForbidden,
+    StaleTransition,
+)
+from tests.integration.builders import (
+    accept,
+    commands,
+    make_request,
+    state_of,
+    states_of,
+    timer_in,
+)
+from tests.integration.workers.conftest import Bench, Flaky
+
+OLD = datetime.now(UTC) - timedelta(minutes=6)
+
+
+async def say(bench: Bench, execution: UUID, status: str, **members: object) -> None:
+    """From now on AMC says this of it."""
+    row = await bench.row(execution)
+    bench.amc.becomes(row["amc_execution_id"], status, **members)
+
+
+async def next_look(bench: Bench) -> float:
+    wait = await timer_in(bench.database, "poll_instance", bench.instance.key)
+    assert wait is not None
+    return wait
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("PENDING", "pending"),
+        ("RUNNING", "running"),
+        ("PUBLISHING", "running"),
+        ("HALF_DONE", "running"),
+        ("SUCCEEDED", "downloading"),
+        ("FAILED", "failed"),
+        ("REJECTED", "failed"),
+        ("CANCELLED", "failed"),
+    ],
+)
+async def test_amcs_word_moves_an_execution(bench: Bench, status: str, state: str) -> None:
+    execution = await bench.at_amc("pending")
+    await say(bench, execution, status, status_reason="because")
+
+    await bench.look()
+
+    row = await bench.row(execution)
+    assert (row["state"], row["amc_status"], row["amc_status_reason"]) == (state, status, "because")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("FAILED", "remote_failed"), ("REJECTED", "query_rejected")]
+)
+async def test_a_failure_carries_amcs_reason_and_a_hint(
+    bench: Bench, status: str, code: str
+) -> None:
+    execution = await bench.at_amc()
+    await say(bench, execution, status, status_reason="column x is not there")
+
+    await bench.look()
+
+    row = await bench.row(execution)
+    assert row["error_code"] == code
+    assert "column x is not there" in row["error_message"]
+    assert row["error_hint"]
+
+
+async def test_one_list_call_moves_a_hundred_executions_and_hands_their_slots_on(
+    bench: Bench,
+) -> None:
+    await bench.database.execute("update amc_instances set max_concurrent_executions = 60")
+    executions = [await bench.at_amc() for _ in range(60)]
+    waiting = await accept(
+        bench.database, *(make_request(bench.instance, bench.workflow) for _ in range(60))
+    )
+    for execution in executions:
+        await say(bench, execution, "SUCCEEDED", output_location="s3://bucket/key")
+
+    await bench.look()
+
+    assert set(await states_of(bench.database, executions)) == {"downloading"}
+    assert set(await states_of(bench.database, waiting)) == {"submitting"}
+    assert len(await commands(bench.database, "download_result")) == 60
+    assert [name for name, _ in bench.amc.calls] == ["list_executions"]
+
+
+async def test_what_a_look_learned_of_the_result_goes_with_it(bench: Bench) -> None:
+    execution = await bench.at_amc()
+    await say(
+        bench,
+        execution,
+        "SUCCEEDED",
+        output_location="s3://bucket/key",
+        output_columns=(OutputColumn("spend", "DOUBLE"),),
+    )
+
+    await bench.look()
+
+    row = await bench.row(execution)
+    assert row["output_location"] == "s3://bucket/key"
+    assert row["output_columns"] == [["spend", "DOUBLE"]]
+
+
+async def test_nothing_moves_backwards(bench: Bench) -> None:
+    execution = await bench.at_amc()
+    await say(bench, execution, "PENDING")
+
+    await bench.look()
+
+    assert await state_of(bench.database, execution) == "running"
+
+
+async def test_a_look_makes_a_bounded_number_of_calls_whatever_the_history(bench: Bench) -> None:
+    bench.amc.page_size = 10
+    old = [await bench.at_amc() for _ in range(30)]
+    for _ in range(200):
+        bench.amc.make(workflow="wf_console")
+
+    await bench.look(pages=4, questions=3)
+
+    assert bench.amc.count("list_executions") <= 4
+    assert bench.amc.count("get_execution") == 3
+    assert set(await states_of(bench.database, old)) == {"running"}
+
+
+async def test_a_page_that_shows_few_of_ours_is_the_last_one_read(bench: Bench) -> None:
+    bench.amc.page_size = 10
+    await bench.at_amc()
+    for _ in range(50):
+        bench.amc.make(workflow="wf_console")
+
+    await bench.look()
+
+    assert bench.amc.count("list_executions") == 1
+    assert bench.amc.count("get_execution") == 1
+
+
+async def test_pages_are_read_on_while_they_show_enough_of_ours(bench: Bench) -> None:
+    bench.amc.page_size = 4
+    executions = [await bench.at_amc() for _ in range(12)]
+    for execution in executions:
+        await say(bench, execution, "SUCCEEDED")
+
+    await bench.look()
+
+    assert bench.amc.count("list_executions") == 3
+    assert bench.amc.count("get_execution") == 0
+    assert set(await states_of(bench.database, executions)) == {"downloading"}
+
+
+async def test_stragglers_are_asked_for_in_turn(bench: Bench) -> None:
+    executions = [await bench.at_amc() for _ in range(9)]
+    bench.amc.unlisted = set(bench.amc.executions)
+
+    for _ in range(3):
+        await bench.look(questions=3)
+
+    asked = [what for name, what in bench.amc.calls if name == "get_execution"]
+    assert len(asked) == len(set(asked)) == 9
+    assert len(executions) == 9
+
+
+async def test_absence_from_a_list_proves_nothing(bench: Bench) -> None:
+    execution = await bench.at_amc(amc_created_at=OLD)
+    bench.amc.unlisted = set(bench.amc.executions)
+
+    for _ in range(3):
+        await bench.look()
+
+    assert await state_of(bench.database, execution) == "running"
+
+
+async def test_a_denial_counts_the_second_time_and_after_five_minutes(bench: Bench) -> None:
+    execution = await bench.execution("running", amc_created_at=OLD)
+
+    await bench.look()
+    after_one = await state_of(bench.database, execution)
+    await bench.look()
+
+    row = await bench.row(execution)
+    assert after_one == "running"
+    assert (row["state"], row["error_code"]) == ("failed", "remote_not_found")
+    assert row["error_hint"]
+
+
+async def test_a_denial_of_something_young_does_not_count(bench: Bench) -> None:
+    execution = await bench.execution("running")
+
+    for _ in range(3):
+        await bench.look()
+    await bench.database.execute("update workflow_executions set amc_created_at = $1", OLD)
+    await bench.look()
+
+    assert await state_of(bench.database, execution) == "running"
+
+
+async def test_being_seen_again_takes_a_denial_back(bench: Bench) -> None:
+    execution = await bench.execution("running", amc_created_at=OLD, amc_execution_id="late")
+    await bench.look()
+
+    bench.amc.make("late", workflow=bench.workflow.amc_workflow_id, status="RUNNING")
+    await bench.look()
+    del bench.amc.executions["late"]
+    await bench.look()
+
+    assert await state_of(bench.database, execution) == "running"
+
+
+async def test_an_execution_that_a_page_shows_twice_is_observed_once(bench: Bench) -> None:
+    execution = await bench.at_amc()
+    await say(bench, execution, "SUCCEEDED")
+    (shown,) = bench.amc.executions.values()
+    bench.amc.executions["again"] = shown
+
+    await bench.look()
+
+    assert await state_of(bench.database, execution) == "downloading"
+
+
+async def test_the_list_begins_at_the_oldest_of_ours(bench: Bench) -> None:
+    await bench.at_amc(amc_created_at=OLD)
+    await bench.at_amc()
+
+    await bench.look()
+
+    assert bench.amc.since == [OLD - timedelta(seconds=2)]
+
+
+async def test_an_instance_with_nothing_of_ours_is_left_alone(bench: Bench) -> None:
+    await bench.database.execute(
+        "insert into timers (kind, key, due_at) values ('poll_instance', $1, clock_timestamp())",
+        str(bench.instance.key),
+    )
+
+    await bench.look()
+
+    assert bench.amc.calls == []
+    assert await timer_in(bench.database, "poll_instance", bench.instance.key) is None
+
+
+async def test_a_second_look_at_the_same_time_is_refused(bench: Bench) -> None:
+    await bench.at_amc()
+    await Looks(bench.database).claim_for_poll(
+        bench.instance.key,  # type: ignore[arg-type]
+        lease=timedelta(seconds=60),
+    )
+
+    with pytest.raises(StaleTransition):
+        await bench.look()
+
+    assert bench.amc.calls == []
+
+
+async def test_the_next_look_comes_soon_for_what_is_young(bench: Bench) -> None:
+    await bench.at_amc()
+
+    await bench.look()
+
+    assert 1 < await next_look(bench) <= 2
+
+
+async def test_the_next_look_takes_its_time_for_what_is_old(bench: Bench) -> None:
+    await bench.at_amc(amc_created_at=datetime.now(UTC) - timedelta(hours=2))
+
+    await bench.look()
+
+    assert 55 < await next_look(bench) <= 60
+
+
+async def test_when_all_have_finished_no_look_follows(bench: Bench) -> None:
+    execution = await bench.at_amc()
+    await say(bench, execution, "SUCCEEDED")
+
+    await bench.look()
+
+    assert await timer_in(bench.database, "poll_instance", bench.instance.key) is None
+
+
+async def test_a_passed_deadline_makes_amc_cancel_and_the_truth_is_shown_later(
+    bench: Bench,
+) -> None:
+    execution = await bench.at_amc(deadline_at=OLD)
+
+    await bench.look()
+    await bench.look()
+
+    assert await state_of(bench.database, execution) == "running"
+    assert await commands(bench.database, "cancel_execution") == [{"execution_id": str(execution)}]
+    await bench.cancel(execution)
+    await bench.look()
+    row = await bench.row(execution)
+    assert (row["state"], row["error_code"]) == ("failed", "deadline_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("error", "least", "most"),
+    [
+        (AmcUnavailable("away", wait=timedelta(seconds=7)), 5, 7),
+        (AmcThrottled("slow", wait=timedelta(seconds=7)), 5, 7),
+        (InstanceForbidden("not yours"), 55, 60),
+    ],
+    ids=["away", "throttled", "forbidden"],
+)
+async def test_a_look_that_amc_did_not_answer_comes_again(
+    bench: Bench, error: Exception, least: float, most: float
+) -> None:
+    execution = await bench.at_amc()
+    bench.amc.will("list_executions", error)
+
+    await bench.look()
+
+    assert least < await next_look(bench) <= most
+    assert (await bench.budget_pause() > 0) == isinstance(error, AmcThrottled)
+    assert await state_of(bench.database, execution) == "running"
+    await bench.look()
+
+
+async def test_a_look_without_a_token_asks_for_one_and_comes_again(bench: Bench) -> None:
+    await bench.at_amc()
+    await bench.let_the_token_expire()
+
+    await bench.look()
+
+    assert await next_look(bench) <= 1
+    assert len(await commands(bench.database, "refresh_credential")) == 1
+
+
+async def test_what_was_seen_before_the_interruption_is_kept(bench: Bench) -> None:
+    bench.amc.page_size = 3
+    executions = [await bench.at_amc() for _ in range(6)]
+    for execution in executions:
+        await say(bench, execution, "SUCCEEDED")
+    bench.amc.will("list_executions", lambda: None, AmcUnavailable("away"))
+
+    await bench.look()
+
+    assert sorted(await states_of(bench.database, executions)) == [
+        *["downloading"] * 3,
+        *["running"] * 3,
+    ]
+
+
+async def test_a_database_that_is_away_lets_the_lease_run_out(bench: Bench) -> None:
+    await bench.at_amc()
+
+    with pytest.raises(DatabaseUnavailable):
+        await bench.look(Flaky(Looks(bench.database), "observe", DatabaseUnavailable("away")))
+
+
+# A stray: made at AMC by an attempt that was settled as never made.
+async def give_up(bench: Bench, *, timeout_seconds: int = 22_000) -> UUID:
+    execution = await bench.execution("pending", amc_execution_id="ours")
+    bench.amc.make("ours", workflow=bench.workflow.amc_workflow_id, timeout_seconds=1)
+    await bench.database.execute(
+        "insert into submission_attempts (execution_id, attempt, instance_id, amc_workflow_id,"
+        " timeout_seconds, outcome) values ($1, 1, $2, $3, $4, 'given_up')",
+        execution,
+        bench.instance.key,
+        bench.workflow.amc_workflow_id,
+        timeout_seconds,
+    )
+    return execution
+
+
+async def strays(bench: Bench) -> list[str]:
+    rows = await bench.database.fetch("select amc_execution_id from stray_executions")
+    return [row["amc_execution_id"] for row in rows]
+
+
+async def test_an_attempt_that_was_given_up_and_shows_up_all_the_same_is_cancelled(
+    bench: Bench,
+) -> None:
+    await give_up(bench)
+    bench.amc.make("stray", workflow=bench.workflow.amc_workflow_id, timeout_seconds=22_000)
+
+    await bench.look()
+    await bench.look()
+
+    assert await strays(bench) == ["stray"]
+    assert await commands(bench.database, "cancel_stray") == [
+        {"instance_id": bench.instance.key, "amc_execution_id": "stray"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"timeout_seconds": 22_001},
+        {"timeout_seconds": None},
+        {"timeout_seconds": 22_000, "status": "SUCCEEDED"},
+        {"timeout_seconds": 22_000, "workflow": "wf_console"},
+    ],
+)
+async def test_what_does_not_carry_the_mark_or_is_over_is_nobodys_stray(
+    bench: Bench, members: dict[str, object]
+) -> None:
+    await give_up(bench)
+    bench.amc.make("foreign", **{"workflow": bench.workflow.amc_workflow_id, **members})  # type: ignore[arg-type]
+
+    await bench.look()
+
+    assert await strays(bench) == []
+
+
+async def test_what_an_attempt_under_way_may_have_made_is_nobodys_stray(bench: Bench) -> None:
+    await give_up(bench)
+    await bench.database.execute(
+        "insert into submission_attempts (execution_id, attempt, instance_id, amc_workflow_id,"
+        " timeout_seconds) values ($1, 1, $2, $3, 22000)",
+        await bench.execution(),
+        bench.instance.key,
+        bench.workflow.amc_workflow_id,
+    )
+    bench.amc.make("twin", workflow=bench.workflow.amc_workflow_id, timeout_seconds=22_000)
+
+    await bench.look()
+
+    assert await strays(bench) == []
+
+
+async def test_what_another_row_owns_is_nobodys_stray(bench: Bench) -> None:
+    await give_up(bench)
+    await bench.execution("downloading", amc_execution_id="twin")
+    bench.amc.make("twin", workflow=bench.workflow.amc_workflow_id, timeout_seconds=22_000)
+
+    await bench.look()
+
+    assert await strays(bench) == []
+
+
+async def test_looks_go_on_while_an_attempt_was_given_up_lately(bench: Bench) -> None:
+    execution = await give_up(bench)
+    await say(bench, execution, "SUCCEEDED")
+
+    await bench.look()
+
+    assert await state_of(bench.database, execution) == "downloading"
+    assert 55 < await next_look(bench) <= 60
