@@ -109,7 +109,12 @@ def test_every_dependency_has_its_reason() -> None:
     groups = project["dependency-groups"]
     wanted = {
         re.split(r"[\[<>=]", requirement)[0]
-        for requirement in (*project["project"]["dependencies"], *groups["local"], *groups["dev"])
+        for requirement in (
+            *project["project"]["dependencies"],
+            *project["project"]["optional-dependencies"]["simulator"],
+            *groups["local"],
+            *groups["dev"],
+        )
     }
 
     reasons = (PROJECT / "docs/adr/0009-dependencies.md").read_text().partition("## Decision")[2]
