@@ -40,7 +40,8 @@ def test_no_python_is_one_sentence(project: Path) -> None:
     done = _setup(project)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("setup: no Python 3.11, 3.12 or 3.13 with venv found: install one")
+    sentence = "setup: no Python 3.11, 3.12 or 3.13 with venv found: install one"
+    assert done.stderr.startswith(sentence)
 
 
 def test_a_wrong_choice_of_python_is_named(project: Path) -> None:
