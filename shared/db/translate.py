@@ -17,6 +17,8 @@ _GUARDED_MOVE = "AM001"
 _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What a connection says that the server has ended while a statement was being prepared.
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.QueryCanceledError,
