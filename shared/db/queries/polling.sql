@@ -1,10 +1,17 @@
 -- name: claim_for_poll
--- One look at a time for each instance: the loser of two deliveries finds no row.
+-- One look at a time for each instance: the loser of two deliveries finds no row. If the holder
+-- has died the loser is its redelivery, so the timer comes back when the lease ends.
 with claimed as (
   update instance_gates
      set poll_lease_until = clock_timestamp() + $2::interval, poll_fence = poll_fence + 1
    where instance_id = $1 and poll_lease_until <= clock_timestamp()
   returning instance_id, poll_fence
+), refused as (
+  update timers t
+     set due_at = least(t.due_at, greatest(g.poll_lease_until, clock_timestamp()))
+    from instance_gates g
+   where g.instance_id = $1 and t.kind = 'poll_instance' and t.key = g.instance_id::text
+     and not exists (select from claimed)
 )
 select g.poll_fence, clock_timestamp() as now,
        (select min(s.intent_at) from submission_attempts s

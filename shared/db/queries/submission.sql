@@ -105,12 +105,21 @@ with postponed as (
 select id from postponed
 
 -- name: claim_for_reconciliation
+-- If the holder of the lease has died the loser is its redelivery, so the timer comes back when
+-- the lease ends.
 with claimed as (
   update workflow_executions
      set fence = fence + 1, lease_owner = $2, lease_until = clock_timestamp() + $3::interval
    where id = $1 and state = 'submitting' and intent_at is not null
      and settle_at <= clock_timestamp() and lease_until <= clock_timestamp()
   returning *
+), refused as (
+  update timers t
+     set due_at = least(t.due_at, greatest(e.lease_until, e.settle_at, clock_timestamp()))
+    from workflow_executions e
+   where e.id = $1 and e.state = 'submitting' and e.intent_at is not null
+     and t.kind = 'reconcile_execution' and t.key = e.id::text
+     and not exists (select from claimed)
 )
 select e.id, e.fence, e.attempt, e.amc_timeout_seconds, e.intent_at, e.amc_workflow_id,
        e.time_window_type, e.time_window_start, e.time_window_end, e.time_zone, e.parameters,

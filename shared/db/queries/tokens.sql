@@ -15,11 +15,22 @@ insert into outbox (message_type, body)
 select 'refresh_credential.v1', jsonb_build_object('credential_id', id) from asked
 
 -- name: claim_for_refresh
--- One refresh at a time for each credential, over all replicas.
-update credentials set lease_until = clock_timestamp() + $2::interval
- where id = $1 and status <> 'broken' and lease_until <= clock_timestamp()
-returning id, region, refresh_token_ciphertext, refresh_token_key_id, version,
-          access_token_expires_at
+-- One refresh at a time for each credential, over all replicas. If the holder has died the loser
+-- is its redelivery, so the timer comes back when the lease ends.
+with claimed as (
+  update credentials set lease_until = clock_timestamp() + $2::interval
+   where id = $1 and status <> 'broken' and lease_until <= clock_timestamp()
+  returning id, region, refresh_token_ciphertext, refresh_token_key_id, version,
+            access_token_expires_at
+), refused as (
+  update timers t
+     set due_at = least(t.due_at, greatest(c.lease_until, clock_timestamp()))
+    from credentials c
+   where c.id = $1 and c.status <> 'broken'
+     and t.kind = 'refresh_credential' and t.key = c.id::text
+     and not exists (select from claimed)
+)
+select * from claimed
 
 -- name: store_tokens
 -- The version refuses a worker that was frozen between Amazon's answer and this line.
