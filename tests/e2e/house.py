@@ -109,6 +109,12 @@ class Console:
         path = f"{self.base}/workflowExecutions/{amc_execution_id}"
         self.http.put(path, json={"status": "CANCELLED"}, headers=self.headers).raise_for_status()
 
+    def run(self, amc_workflow_id: str, *, times: int) -> None:
+        path = f"{self.base}/workflowExecutions"
+        body = {"workflowId": amc_workflow_id}
+        for _ in range(times):
+            self.http.post(path, json=body, headers=self.headers).raise_for_status()
+
     def delete_workflow(self, amc_workflow_id: str) -> None:
         path = f"{self.base}/workflows/{amc_workflow_id}"
         self.http.delete(path, headers=self.headers).raise_for_status()
