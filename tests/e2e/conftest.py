@@ -11,7 +11,7 @@ from deploy.local.profiles import FAST
 from deploy.local.scratch import scratch_folder
 from deploy.local.stack import RunningStack, StackOptions, running_stack
 from deploy.local.welcome import Api, register
-from tests.e2e.house import House, Place, Simulator
+from tests.e2e.house import House, Overdue, Place, Simulator
 
 # AMC sixty times as fast as in life; our own waits short enough for tests.
 SIMULATOR = {"TIME_SCALE": "60", "DURATION_PROFILE": "uniform:60:120"}
@@ -22,8 +22,27 @@ SERVICES = {
     "AMCFLOW_HTTP_TIMEOUT_SECONDS": "3",
     "AMCFLOW_LEASE_SECONDS": "6",
 }
+HERE = Path(__file__).parent
+
+# Those that break more come later, and nothing comes after the look for secrets.
+ORDER = (
+    "requests", "limits", "idempotency", "cancel", "doubt", "amc_errors", "tokens", "controls",
+    "events", "deadline", "start", "servers_away", "secrets",
+)  # fmt: skip
+
 # They outlive the run: a failure is told in full only there.
 LOGS = HOME / "e2e-logs"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The modules of this folder in their order, in the places where they were."""
+    places = [number for number, item in enumerate(items) if item.path.parent == HERE]
+    ordered = sorted(
+        (items[number] for number in places),
+        key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")),
+    )
+    for number, item in zip(places, ordered, strict=True):
+        items[number] = item
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +91,21 @@ def session_house(stack: RunningStack) -> Iterator[House]:
         yield House(stack, http, Simulator(amazon))
 
 
+@pytest.fixture(scope="session")
+def overdue(session_house: House) -> Overdue:
+    """Begun with the session, because the shortest deadline is a minute.
+
+    AMC's own timeout runs in AMC's faster seconds, but not while an execution waits there.
+    """
+    house = session_house
+    place = house.place(at_amazon={"maxConcurrentExecutions": 1})
+    blocking = house.run(house.workflow("duration 9000"), place)
+    house.reaches(blocking, "running")
+    return Overdue(place, blocking, house.run(house.workflow(), place, deadline_seconds=60))
+
+
 @pytest.fixture
-def house(session_house: House) -> Iterator[House]:
+def house(session_house: House, overdue: Overdue) -> Iterator[House]:
     """The stack; Amazon behaves again after each test."""
     switches = session_house.simulator.look("switches")
     yield session_house

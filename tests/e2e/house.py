@@ -54,6 +54,15 @@ class Place:
     refresh_token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An execution with the shortest deadline, kept waiting at AMC by one that runs before it."""
+
+    place: Place
+    in_its_way: str
+    execution: str
+
+
 @dataclass
 class Simulator:
     """Amazon's side: what arrived, what runs, and what is to go wrong."""
