@@ -57,6 +57,7 @@ class BufferedCallLog:
             except TimeoutError:
                 pass
             await self._flush()
+        await self._flush()
 
     async def _flush(self) -> None:
         rows = list(self._waiting)

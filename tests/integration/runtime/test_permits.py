@@ -1,0 +1,173 @@
+"""Turns in the rate budget, on a clock that moves only when somebody sleeps."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.amc.permits import MAX_AGE_SECONDS, CallClass
+from shared.domain.errors import DatabaseUnavailable, PermitExpired
+from shared.domain.ids import InstanceKey
+from shared.runtime.permits import BudgetPermits
+
+ONE, TWO = InstanceKey(1), InstanceKey(2)
+
+
+class Clock:
+    """Monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+@dataclass
+class FakeBudget:
+    """Answers in the order given, each after `delay` seconds; then grants at once."""
+
+    clock: Clock
+    answers: list[tuple[bool, float]] = field(default_factory=list)
+    delay: float = 0.0
+    asked: list[tuple[InstanceKey, timedelta]] = field(default_factory=list)
+    asking: dict[tuple[InstanceKey, timedelta], int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    most_at_once: int = 0
+
+    async def take(self, instance: InstanceKey, *, ahead: timedelta) -> tuple[bool, float]:
+        self.asked.append((instance, ahead))
+        self.asking[instance, ahead] += 1
+        self.most_at_once = max(self.most_at_once, self.asking[instance, ahead])
+        await asyncio.sleep(0)
+        self.clock.seconds += self.delay
+        self.asking[instance, ahead] -= 1
+        return self.answers.pop(0) if self.answers else (True, 0.0)
+
+
+def permits_of(budget: FakeBudget) -> BudgetPermits:
+    return BudgetPermits(budget, budget.clock, budget.clock.sleep)
+
+
+@given(
+    refusals=st.lists(st.floats(0, 5), max_size=5),
+    wait=st.floats(0, 60),
+    delay=st.floats(0, 0.2),
+    late=st.floats(0, 0.2),
+)
+def test_a_permit_is_used_neither_before_its_turn_nor_when_it_is_too_old(
+    refusals: list[float], wait: float, delay: float, late: float
+) -> None:
+    async def use() -> tuple[float, float, bool]:
+        clock = Clock()
+        answers = [*((False, seconds) for seconds in refusals), (True, wait)]
+        budget = FakeBudget(clock, answers, delay)
+        permit = await permits_of(budget).take(ONE, CallClass.POLL)
+        booked_at = clock.seconds - delay
+        await permit.wait()
+        clock.seconds += late
+        try:
+            permit.check()
+        except PermitExpired:
+            return booked_at, clock.seconds, False
+        return booked_at, clock.seconds, True
+
+    booked_at, sent_at, is_used = asyncio.run(use())
+
+    turn = booked_at + wait
+    assert sent_at >= turn - 1e-6
+    age = sent_at - turn
+    if age > MAX_AGE_SECONDS + 1e-6:
+        assert not is_used
+    if age < MAX_AGE_SECONDS - 1e-6:
+        assert is_used
+
+
+@given(st.lists(st.floats(0, 5), max_size=8))
+def test_who_is_refused_asks_again_when_told_and_hardly_later(waits: list[float]) -> None:
+    async def ask() -> float:
+        clock = Clock()
+        budget = FakeBudget(clock, [(False, seconds) for seconds in waits])
+        await permits_of(budget).take(ONE, CallClass.SUBMIT)
+        return clock.seconds
+
+    waited = asyncio.run(ask())
+
+    assert sum(waits) - 1e-6 <= waited <= sum(waits) + 0.010 * len(waits) + 1e-6
+
+
+async def test_one_asks_at_a_time_for_each_instance_and_class() -> None:
+    budget = FakeBudget(Clock(), [(False, 0.1)] * 10)
+    permits = permits_of(budget)
+
+    await asyncio.gather(*(permits.take(ONE, CallClass.SUBMIT) for _ in range(20)))
+
+    assert budget.most_at_once == 1
+    assert len(budget.asked) == 30
+
+
+async def test_instances_and_classes_do_not_wait_for_each_other() -> None:
+    class Stuck(FakeBudget):
+        """Never answers submissions to the first instance."""
+
+        async def take(self, instance: InstanceKey, *, ahead: timedelta) -> tuple[bool, float]:
+            if instance == ONE and ahead < timedelta(seconds=1):
+                await asyncio.Event().wait()
+            return True, 0.0
+
+    permits = permits_of(Stuck(Clock()))
+    stuck = asyncio.ensure_future(permits.take(ONE, CallClass.SUBMIT))
+
+    async with asyncio.timeout(1):
+        await permits.take(ONE, CallClass.POLL)
+        await permits.take(TWO, CallClass.SUBMIT)
+
+    assert not stuck.done()
+    stuck.cancel()
+
+
+async def test_submissions_book_hardly_ahead_and_looks_a_minute() -> None:
+    budget = FakeBudget(Clock())
+    permits = permits_of(budget)
+
+    for call_class in CallClass:
+        await permits.take(ONE, call_class)
+
+    ahead = dict(zip(CallClass, (asked for _, asked in budget.asked), strict=True))
+    assert ahead[CallClass.SUBMIT] < timedelta(milliseconds=150)
+    assert ahead[CallClass.POLL] == ahead[CallClass.DOWNLOAD] == timedelta(seconds=60)
+
+
+async def test_who_gives_up_waiting_lets_the_next_one_ask() -> None:
+    budget = FakeBudget(Clock(), [(False, 1.0)] * 1000)
+    permits = permits_of(budget)
+    first = asyncio.ensure_future(permits.take(ONE, CallClass.SUBMIT))
+    await asyncio.sleep(0)
+
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    budget.answers.clear()
+
+    async with asyncio.timeout(1):
+        await permits.take(ONE, CallClass.SUBMIT)
+
+
+async def test_a_database_that_is_away_is_told_to_who_asked() -> None:
+    class Away(FakeBudget):
+        """A budget that cannot be asked."""
+
+        async def take(self, instance: InstanceKey, *, ahead: timedelta) -> tuple[bool, float]:
+            raise DatabaseUnavailable("away")
+
+    with pytest.raises(DatabaseUnavailable):
+        await permits_of(Away(Clock())).take(ONE, CallClass.POLL)
