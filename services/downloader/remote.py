@@ -8,10 +8,9 @@ from typing import Protocol, TypeVar
 
 from shared.amc.models import DownloadLinks, RemoteExecution
 from shared.amc.target import AmcTarget
-from shared.domain.claims import Destination, DownloadClaim
-from shared.domain.errors import AmcThrottled, TokenExpired
-from shared.domain.ids import AmcExecutionId, InstanceKey
-from shared.domain.pacing import backoff
+from shared.domain.claims import DownloadClaim
+from shared.domain.ids import AmcExecutionId
+from shared.runtime.reach import Reach
 from shared.security.secrets import AccessToken
 
 T = TypeVar("T")
@@ -38,27 +37,12 @@ class Client(Protocol):
     ) -> DownloadLinks: ...
 
 
-class Access(Protocol):
-    """Where at AMC, and with which token."""
-
-    def target(self, destination: Destination) -> AmcTarget: ...
-    async def token(self, destination: Destination) -> AccessToken: ...
-    async def refused(self, destination: Destination) -> None: ...
-
-
-class Budget(Protocol):
-    """What AMC's 429 moves on, for everybody."""
-
-    async def pause(self, instance: InstanceKey, wait: timedelta) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ClaimedAmc:
     """Answers to `services.downloader.handler.Amc`."""
 
     client: Client
-    access: Access
-    budget: Budget
+    reach: Reach
     patience: timedelta
     clock: Callable[[], float] = time.monotonic
 
@@ -69,17 +53,10 @@ class ClaimedAmc:
         return await self._ask(claim, self.client.download_links)
 
     async def _ask(self, claim: DownloadClaim, call: Callable[..., Awaitable[T]]) -> T:
-        destination = claim.destination
-        try:
+        async with self.reach.to(claim.destination) as at:
             return await call(
-                self.access.target(destination),
-                await self.access.token(destination),
+                at.target,
+                at.token,
                 claim.amc_execution_id,
                 give_up_at=self.clock() + self.patience.total_seconds(),
             )
-        except AmcThrottled as error:
-            await self.budget.pause(destination.instance, error.wait or backoff(1))
-            raise
-        except TokenExpired:
-            await self.access.refused(destination)
-            raise

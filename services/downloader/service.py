@@ -29,7 +29,7 @@ async def run(settings: DownloaderSettings, stop: asyncio.Event) -> None:
     ):
         handler = DownloadHandler(
             Downloads(messenger.database, settings.lease),
-            ClaimedAmc(amc.client, amc.access, amc.budgets, settings.lease),
+            ClaimedAmc(amc.client, amc.reach, settings.lease),
             ResultStore(http, _links(settings)),
             DiskSpool(settings.spool_folder),
             ResultLoader(messenger.database),

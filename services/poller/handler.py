@@ -22,13 +22,11 @@ from services.poller.observation import (
 from shared.amc.models import ExecutionPage, RemoteExecution
 from shared.amc.target import AmcTarget
 from shared.db.polling import GivenUpAttempt
-from shared.domain.claims import Destination, Observation, PollClaim, RemoteWork
+from shared.domain.claims import Observation, PollClaim, RemoteWork
 from shared.domain.errors import (
-    AmcThrottled,
     DatabaseUnavailable,
     PermanentError,
     RemoteNotFound,
-    TokenExpired,
     TransientError,
 )
 from shared.domain.ids import AmcExecutionId, ExecutionId, InstanceKey
@@ -36,6 +34,7 @@ from shared.domain.pacing import LookPace, backoff
 from shared.domain.remote import is_final
 from shared.messaging.messages import PollInstance
 from shared.observability.logs import get_logger
+from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
 log = get_logger()
@@ -90,20 +89,6 @@ class Amc(Protocol):
     ) -> RemoteExecution: ...
 
 
-class Access(Protocol):
-    """Where at AMC, and with which token."""
-
-    def target(self, destination: Destination) -> AmcTarget: ...
-    async def token(self, destination: Destination) -> AccessToken: ...
-    async def refused(self, destination: Destination) -> None: ...
-
-
-class Budget(Protocol):
-    """What AMC's 429 moves on, for everybody."""
-
-    async def pause(self, instance: InstanceKey, wait: timedelta) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class LookPolicy:
     """The bounds of one look."""
@@ -137,8 +122,7 @@ class PollHandler:
 
     looks: Looks
     amc: Amc
-    access: Access
-    budget: Budget
+    reach: Reach
     policy: LookPolicy
     clock: Callable[[], float] = time.monotonic
 
@@ -151,7 +135,7 @@ class PollHandler:
         except DatabaseUnavailable:
             raise
         except (TransientError, PermanentError) as error:
-            next_look = await self._wait_after(claim, error)
+            next_look = _wait_after(error)
         await self.looks.finish_look(claim, next_look=next_look, seen_due=due)
 
     async def _look(self, claim: PollClaim) -> timedelta | None:
@@ -160,12 +144,12 @@ class PollHandler:
             await self.looks.mark_deadline_passed(late)
         if not claim.work and claim.given_up_since is None:
             return None
-        errand = Errand(
-            claim,
-            self.access.target(claim.destination),
-            await self.access.token(claim.destination),
-            self.clock() + self.policy.lease.total_seconds() / 2,
-        )
+        async with self.reach.to(claim.destination) as at:
+            return await self._look_at(claim, at)
+
+    async def _look_at(self, claim: PollClaim, at: Reached) -> timedelta | None:
+        give_up_at = self.clock() + self.policy.lease.total_seconds() / 2
+        errand = Errand(claim, at.target, at.token, give_up_at)
         unseen = {work.amc_execution_id: work for work in claim.work}
         freed = await self._read_pages(errand, unseen)
         freed += await self._ask_one_by_one(errand, unseen)
@@ -270,23 +254,15 @@ class PollHandler:
         expected = await self.looks.expected_seconds(claim.destination.instance)
         return self.policy.pace.next_look(ages, expected)
 
-    async def _wait_after(
-        self, claim: PollClaim, error: TransientError | PermanentError
-    ) -> timedelta:
-        wait = _WAIT_AFTER_REFUSAL
-        if isinstance(error, TransientError):
-            wait = error.wait or backoff(2)
-        if isinstance(error, AmcThrottled):
-            await self.budget.pause(claim.destination.instance, wait)
-        if isinstance(error, TokenExpired):
-            await self.access.refused(claim.destination)
-        log.warning(
-            "look_interrupted",
-            error_code=error.code,
-            error=error.message,
-            wait=wait.total_seconds(),
-        )
-        return wait
+
+def _wait_after(error: TransientError | PermanentError) -> timedelta:
+    wait = _WAIT_AFTER_REFUSAL
+    if isinstance(error, TransientError):
+        wait = error.wait or backoff(2)
+    log.warning(
+        "look_interrupted", error_code=error.code, error=error.message, wait=wait.total_seconds()
+    )
+    return wait
 
 
 def _each_once(

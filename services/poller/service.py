@@ -26,8 +26,7 @@ async def run(settings: PollerSettings, stop: asyncio.Event) -> None:
         handler = PollHandler(
             Looks(messenger.database),
             amc.client,
-            amc.access,
-            amc.budgets,
+            amc.reach,
             LookPolicy(lease=settings.lease, pace=pace),
         )
         consumer = messenger.consumer(

@@ -16,17 +16,16 @@ from shared.amc.outcomes import CancelOutcome
 from shared.amc.target import AmcTarget
 from shared.domain.claims import CancelWork, Destination
 from shared.domain.errors import (
-    AmcThrottled,
     DatabaseUnavailable,
     PermanentError,
     StaleTransition,
-    TokenExpired,
     TransientError,
 )
 from shared.domain.ids import AmcExecutionId, InstanceKey
 from shared.domain.pacing import backoff
 from shared.messaging.messages import CancelExecution, CancelStray
 from shared.observability.logs import get_logger
+from shared.runtime.reach import Reach
 from shared.security.secrets import AccessToken
 
 log = get_logger()
@@ -58,48 +57,26 @@ class Amc(Protocol):
     ) -> CancelOutcome: ...
 
 
-class Access(Protocol):
-    """Where at AMC, and with which token."""
-
-    def target(self, destination: Destination) -> AmcTarget: ...
-    async def token(self, destination: Destination) -> AccessToken: ...
-    async def refused(self, destination: Destination) -> None: ...
-
-
-class Budget(Protocol):
-    """What AMC's 429 moves on, for everybody."""
-
-    async def pause(self, instance: InstanceKey, wait: timedelta) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class RemoteCancel:
     """Asks AMC once, with all that belongs to it."""
 
     amc: Amc
-    access: Access
-    budget: Budget
+    reach: Reach
     patience: timedelta
     clock: Callable[[], float] = time.monotonic
 
     async def __call__(
         self, destination: Destination, amc_execution_id: AmcExecutionId
     ) -> CancelOutcome:
-        """What AMC said. A 429 has moved the budget on, a refused token was reported."""
-        try:
-            token = await self.access.token(destination)
+        """What AMC said."""
+        async with self.reach.to(destination) as at:
             return await self.amc.cancel_execution(
-                self.access.target(destination),
-                token,
+                at.target,
+                at.token,
                 amc_execution_id,
                 give_up_at=self.clock() + self.patience.total_seconds(),
             )
-        except AmcThrottled as error:
-            await self.budget.pause(destination.instance, error.wait or backoff(1))
-            raise
-        except TokenExpired:
-            await self.access.refused(destination)
-            raise
 
 
 @dataclass(frozen=True, slots=True)

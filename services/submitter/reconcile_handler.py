@@ -21,18 +21,17 @@ from zoneinfo import ZoneInfo
 
 from shared.amc.models import ExecutionPage, RemoteExecution
 from shared.amc.target import AmcTarget
-from shared.domain.claims import Destination, DoubtClaim, RequestedRun
+from shared.domain.claims import DoubtClaim, RequestedRun
 from shared.domain.errors import (
-    AmcThrottled,
     DatabaseUnavailable,
     PermanentError,
-    TokenExpired,
     TransientError,
 )
-from shared.domain.ids import AmcExecutionId, AmcWorkflowId, InstanceKey
+from shared.domain.ids import AmcExecutionId, AmcWorkflowId
 from shared.domain.pacing import backoff
 from shared.messaging.messages import ReconcileExecution
 from shared.observability.logs import get_logger
+from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
 log = get_logger()
@@ -73,28 +72,13 @@ class Amc(Protocol):
     ) -> ExecutionPage: ...
 
 
-class Access(Protocol):
-    """Where at AMC, and with which token."""
-
-    def target(self, destination: Destination) -> AmcTarget: ...
-    async def token(self, destination: Destination) -> AccessToken: ...
-    async def refused(self, destination: Destination) -> None: ...
-
-
-class Budget(Protocol):
-    """What AMC's 429 moves on, for everybody."""
-
-    async def pause(self, instance: InstanceKey, wait: timedelta) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ReconcileHandler:
     """Carries out ReconcileExecution."""
 
     doubts: Doubts
     amc: Amc
-    access: Access
-    budget: Budget
+    reach: Reach
     lease: timedelta
     settle_time: timedelta
     clock: Callable[[], float] = time.monotonic
@@ -118,14 +102,16 @@ class ReconcileHandler:
         log.info("doubt_settled", outcome=outcome, attempt=claim.attempt)
 
     async def _list(self, claim: DoubtClaim) -> list[RemoteExecution]:
-        target = self.access.target(claim.destination)
-        token = await self.access.token(claim.destination)
+        async with self.reach.to(claim.destination) as at:
+            return await self._read_list(claim, at)
+
+    async def _read_list(self, claim: DoubtClaim, at: Reached) -> list[RemoteExecution]:
         listed: list[RemoteExecution] = []
         next_token: str | None = None
         for _ in range(_MOST_PAGES):
             page = await self.amc.list_executions(
-                target,
-                token,
+                at.target,
+                at.token,
                 workflow_id=claim.run.amc_workflow_id,
                 created_since=claim.intent_at - 2 * self.settle_time,
                 next_token=next_token,
@@ -142,10 +128,6 @@ class ReconcileHandler:
         wait = _WAIT_AFTER_REFUSAL
         if isinstance(error, TransientError):
             wait = error.wait or backoff(2)
-        if isinstance(error, AmcThrottled):
-            await self.budget.pause(claim.destination.instance, wait)
-        if isinstance(error, TokenExpired):
-            await self.access.refused(claim.destination)
         await self.doubts.postpone_reconciliation(claim, wait=wait)
         log.warning("reconciliation_postponed", error_code=error.code, error=error.message)
 

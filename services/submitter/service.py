@@ -40,13 +40,12 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
 def _consumers(settings: SubmitterSettings, messenger: Messenger, amc: AmcParts) -> list[Job]:
     submissions = Submissions(messenger.database, first_look=settings.first_look)
     cancellations = Cancellations(messenger.database)
-    cancel = RemoteCancel(amc.client, amc.access, amc.budgets, settings.lease)
+    cancel = RemoteCancel(amc.client, amc.reach, settings.lease)
     submit = SubmitHandler(
         submissions,
         amc.client,
-        amc.access,
+        amc.reach,
         amc.permits,
-        amc.budgets,
         SubmitPolicy(
             lease=settings.lease,
             settle_time=settings.settle_time,
@@ -57,8 +56,7 @@ def _consumers(settings: SubmitterSettings, messenger: Messenger, amc: AmcParts)
     reconcile = ReconcileHandler(
         submissions,
         amc.client,
-        amc.access,
-        amc.budgets,
+        amc.reach,
         lease=settings.lease,
         settle_time=settings.settle_time,
     )

@@ -24,7 +24,7 @@ from shared.amc.target import (
     TimeWindowType,
     WorkflowParameter,
 )
-from shared.domain.claims import Destination, RequestedRun, SubmissionClaim
+from shared.domain.claims import RequestedRun, SubmissionClaim
 from shared.domain.errors import (
     AmcConcurrencyReached,
     AmcflowError,
@@ -42,6 +42,7 @@ from shared.domain.ids import AmcExecutionId, AmcWorkflowId, InstanceKey
 from shared.domain.pacing import backoff, timeout_with_marker
 from shared.messaging.messages import SubmitExecution
 from shared.observability.logs import get_logger
+from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
 log = get_logger()
@@ -112,20 +113,6 @@ class Amc(Protocol):
     ) -> RemoteExecution: ...
 
 
-class Access(Protocol):
-    """Where at AMC, and with which token."""
-
-    def target(self, destination: Destination) -> AmcTarget: ...
-    async def token(self, destination: Destination) -> AccessToken: ...
-    async def refused(self, destination: Destination) -> None: ...
-
-
-class Budget(Protocol):
-    """What AMC's 429 moves on, for everybody."""
-
-    async def pause(self, instance: InstanceKey, wait: timedelta) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class SubmitPolicy:
     """The times that must agree; see `shared.settings.AmcCallSettings`."""
@@ -142,9 +129,8 @@ class SubmitHandler:
 
     submissions: Submissions
     amc: Amc
-    access: Access
+    reach: Reach
     permits: Permits
-    budget: Budget
     policy: SubmitPolicy
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -163,7 +149,8 @@ class SubmitHandler:
 
     async def _submit(self, claim: SubmissionClaim, claimed_at: float) -> None:
         try:
-            remote = await self._send(claim, claimed_at)
+            async with self.reach.to(claim.destination) as at:
+                remote = await self._send(claim, claimed_at, at)
         except (DatabaseUnavailable, StaleTransition):
             raise
         except TransientError as error:
@@ -178,15 +165,15 @@ class SubmitHandler:
         else:
             await self._bind(claim, remote)
 
-    async def _send(self, claim: SubmissionClaim, claimed_at: float) -> RemoteExecution:
-        target = self.access.target(claim.destination)
-        token = await self.access.token(claim.destination)
+    async def _send(
+        self, claim: SubmissionClaim, claimed_at: float, at: Reached
+    ) -> RemoteExecution:
         # A create that starts by then has ended when the lease does.
         last_send = claimed_at + (self.policy.lease - self.policy.http_timeout).total_seconds()
         if not claim.is_workflow_known:
-            await self._make_workflow_known(claim, target, token, give_up_at=last_send)
+            await self._make_workflow_known(claim, at, give_up_at=last_send)
         # A handshake outlasts a permit, so the connection comes first.
-        await self.amc.warm_up(target)
+        await self.amc.warm_up(at.target)
         permit = await self._book(claim, last_send)
         timeout_seconds = timeout_with_marker(
             claim.deadline_seconds, is_marked=self.policy.is_marked
@@ -198,14 +185,14 @@ class SubmitHandler:
             parameter_values=claim.run.parameters,
             timeout_seconds=timeout_seconds,
         )
-        return await self.amc.create_execution(target, token, request, permit=permit)
+        return await self.amc.create_execution(at.target, at.token, request, permit=permit)
 
     async def _make_workflow_known(
-        self, claim: SubmissionClaim, target: AmcTarget, token: AccessToken, *, give_up_at: float
+        self, claim: SubmissionClaim, at: Reached, *, give_up_at: float
     ) -> None:
         await self.amc.create_workflow(
-            target,
-            token,
+            at.target,
+            at.token,
             amc_workflow_id=claim.run.amc_workflow_id,
             sql_query=claim.sql_query,
             parameters=tuple(
@@ -214,7 +201,7 @@ class SubmitHandler:
             ),
             give_up_at=give_up_at,
         )
-        await self.submissions.remember_workflow(target.instance, claim.run.amc_workflow_id)
+        await self.submissions.remember_workflow(at.target.instance, claim.run.amc_workflow_id)
 
     async def _book(self, claim: SubmissionClaim, last_send: float) -> Permit:
         try:
@@ -266,10 +253,8 @@ class SubmitHandler:
                 log.warning("instance_full_at_amc", wait=wait.total_seconds())
                 return
             case AmcThrottled():
-                await self.budget.pause(claim.destination.instance, wait)
                 outcome = "throttled"
             case TokenExpired():
-                await self.access.refused(claim.destination)
                 outcome = "refused"
             case PermitExpired():
                 wait, outcome = timedelta(milliseconds=100), "not_sent"

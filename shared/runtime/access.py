@@ -14,10 +14,16 @@ from shared.domain.claims import Destination, Login
 from shared.domain.errors import TokenExpired
 from shared.domain.ids import CredentialId
 from shared.security.secrets import AccessToken
-from shared.security.tokens import TokenContext, TokenKind, TokenVault
+from shared.security.tokens import (
+    SealedTokenUnreadable,
+    TokenContext,
+    TokenKind,
+    TokenVault,
+)
 
 _TOO_SHORT: Final = timedelta(seconds=1)
 WAIT_FOR_TOKEN: Final = timedelta(seconds=1)
+_WAIT_FOR_KEYS: Final = timedelta(seconds=10)
 
 
 class LoginBook(Protocol):
@@ -47,7 +53,7 @@ class Access:
         )
 
     async def token(self, destination: Destination) -> AccessToken:
-        """A token with some life left; TokenExpired, with a refresh asked for, if there is none."""
+        """A token with some life left; TokenExpired if there is none that can be opened."""
         login = destination.login
         if (
             login.ciphertext is None
@@ -55,15 +61,17 @@ class Access:
             or login.expires_at is None
             or login.expires_at - datetime.now(UTC) < _TOO_SHORT
         ):
-            await self.refused(destination)
             raise TokenExpired("The access token is missing or expired.", wait=WAIT_FOR_TOKEN)
         known = self._opened.get(login.credential_id)
         if known is not None and known[0] == login.version:
             return known[1]
         context = TokenContext(login.credential_id, TokenKind.ACCESS)
-        token = AccessToken(
-            self.vault.open(context, login.ciphertext, login.key_id), expires_at=login.expires_at
-        )
+        try:
+            opened = self.vault.open(context, login.ciphertext, login.key_id)
+        except SealedTokenUnreadable as error:
+            # Our keys or the stored ones are behind; a refresh seals a token with the newest.
+            raise TokenExpired(f"{error.message} {error.hint}", wait=_WAIT_FOR_KEYS) from error
+        token = AccessToken(opened, expires_at=login.expires_at)
         self._opened[login.credential_id] = (login.version, token)
         return token
 

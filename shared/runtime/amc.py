@@ -14,6 +14,7 @@ from shared.http.client import Timeouts, amc_client
 from shared.runtime.access import Access
 from shared.runtime.call_log import BufferedCallLog
 from shared.runtime.permits import BudgetPermits
+from shared.runtime.reach import Reach
 from shared.security.tokens import TokenVault
 from shared.settings import AmcCallSettings
 
@@ -23,8 +24,7 @@ class AmcParts:
     """What handlers that call AMC are built from."""
 
     client: AmcClient
-    access: Access
-    budgets: RateBudgets
+    reach: Reach
     permits: BudgetPermits
     call_log: BufferedCallLog
 
@@ -51,8 +51,7 @@ async def open_amc(
                 Attempts(http, settings.client_id, call_log, caller),
                 permits,
             ),
-            access=Access(Logins(database), vault, settings.base_url),
-            budgets=budgets,
+            reach=Reach(Access(Logins(database), vault, settings.base_url), budgets),
             permits=permits,
             call_log=call_log,
         )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.domain.claims import Destination, Login
-from shared.domain.errors import TokenExpired
+from shared.domain.errors import AmcThrottled, TokenExpired
 from shared.domain.ids import (
     AmcInstanceId,
     CredentialId,
@@ -17,8 +17,9 @@ from shared.domain.ids import (
     new_uuid,
 )
 from shared.runtime.access import Access
+from shared.runtime.reach import Reach
 from shared.security.keys import new_fernet_key
-from shared.security.tokens import SealedTokenUnreadable, TokenContext, TokenKind, TokenVault
+from shared.security.tokens import TokenContext, TokenKind, TokenVault
 
 VAULT = TokenVault([new_fernet_key()], setting="ENCRYPTION_KEY")
 CREDENTIAL = CredentialId(new_uuid())
@@ -32,6 +33,16 @@ class FakeLogins:
 
     async def request_refresh(self, login: Login) -> None:
         self.asked.append(login)
+
+
+@dataclass
+class FakeBudget:
+    """Which instances were paused, and for how long."""
+
+    pauses: list[tuple[InstanceKey, timedelta]] = field(default_factory=list)
+
+    async def pause(self, instance: InstanceKey, wait: timedelta) -> None:
+        self.pauses.append((instance, wait))
 
 
 def make_destination(token: str = "Atza|one", **overrides: Any) -> Destination:
@@ -81,7 +92,8 @@ async def test_without_a_token_to_use_a_refresh_is_asked_for(
     destination = make_destination(**wrong)
 
     with pytest.raises(TokenExpired) as caught:
-        await Access(logins, VAULT, None).token(destination)
+        async with Reach(Access(logins, VAULT, None), FakeBudget()).to(destination):
+            pytest.fail("there was no token to reach AMC with")
 
     assert caught.value.wait == timedelta(seconds=1)
     assert logins.asked == [destination.login]
@@ -96,11 +108,39 @@ async def test_a_newer_version_of_a_token_takes_the_place_of_the_older(logins: F
     assert newer.reveal() == "Atza|two"
 
 
-async def test_a_token_of_another_credential_is_refused(logins: FakeLogins) -> None:
+async def test_a_token_that_our_keys_do_not_open_is_asked_for_anew(logins: FakeLogins) -> None:
     destination = make_destination(credential_id=CredentialId(new_uuid()))
 
-    with pytest.raises(SealedTokenUnreadable):
-        await Access(logins, VAULT, None).token(destination)
+    with pytest.raises(TokenExpired) as caught:
+        async with Reach(Access(logins, VAULT, None), FakeBudget()).to(destination):
+            pytest.fail("a token of another credential was opened")
+
+    assert "Put the key it was sealed with back" in caught.value.message
+    assert logins.asked == [destination.login]
+
+
+@pytest.mark.parametrize("asked", [timedelta(seconds=7), None], ids=["said", "not said"])
+async def test_a_429_pauses_the_instance_for_everybody(
+    logins: FakeLogins, asked: timedelta | None
+) -> None:
+    budget = FakeBudget()
+
+    with pytest.raises(AmcThrottled) as caught:
+        async with Reach(Access(logins, VAULT, None), budget).to(make_destination()):
+            raise AmcThrottled("Too Many Requests", wait=asked)
+
+    assert budget.pauses == [(InstanceKey(7), caught.value.wait)]
+    assert caught.value.wait == asked or asked is None
+
+
+async def test_a_token_that_amc_refuses_is_reported(logins: FakeLogins) -> None:
+    destination = make_destination()
+
+    with pytest.raises(TokenExpired):
+        async with Reach(Access(logins, VAULT, None), FakeBudget()).to(destination):
+            raise TokenExpired("401")
+
+    assert logins.asked == [destination.login]
 
 
 @pytest.mark.parametrize("simulator_url", [None, "http://127.0.0.1:8090"])

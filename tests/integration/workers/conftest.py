@@ -27,6 +27,7 @@ from shared.messaging.messages import (
     SubmitExecution,
 )
 from shared.runtime.access import Access
+from shared.runtime.reach import Reach
 from shared.security.keys import new_fernet_key
 from shared.security.tokens import TokenContext, TokenKind, TokenVault
 from tests.integration.builders import (
@@ -91,6 +92,10 @@ class Bench:
     def submissions(self) -> Submissions:
         return Submissions(self.database)
 
+    @property
+    def reach(self) -> Reach:
+        return Reach(self.access, RateBudgets(self.database))
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
@@ -114,18 +119,15 @@ class Bench:
         handler = SubmitHandler(
             submissions or self.submissions,
             self.amc,
-            self.access,
+            self.reach,
             OpenPermits(),
-            RateBudgets(self.database),
             SubmitPolicy(lease=LEASE, settle_time=SETTLE, http_timeout=timedelta(seconds=30)),
             sleep=self.sleep,
         )
         await handler(SubmitExecution(execution_id=execution))
 
     async def reconcile(self, execution: UUID) -> None:
-        handler = ReconcileHandler(
-            self.submissions, self.amc, self.access, RateBudgets(self.database), LEASE, SETTLE
-        )
+        handler = ReconcileHandler(self.submissions, self.amc, self.reach, LEASE, SETTLE)
         await handler(ReconcileExecution(execution_id=execution))
 
     async def settle(self) -> None:
@@ -137,7 +139,7 @@ class Bench:
 
     @property
     def remote_cancel(self) -> RemoteCancel:
-        return RemoteCancel(self.amc, self.access, RateBudgets(self.database), LEASE)
+        return RemoteCancel(self.amc, self.reach, LEASE)
 
     async def cancel(self, execution: UUID) -> None:
         handler = CancelHandler(Cancellations(self.database), self.remote_cancel)
@@ -151,8 +153,7 @@ class Bench:
         handler = PollHandler(
             looks or Looks(self.database),
             self.amc,
-            self.access,
-            RateBudgets(self.database),
+            self.reach,
             LookPolicy(lease=LEASE, **policy),
         )
         await handler(PollInstance(instance_id=self.instance.key))
