@@ -26,6 +26,11 @@ ILLEGAL = [pair for pair in PAIRS if not may_move(*pair)]
 _ADMITTED = {"queued": {"admitted_at": None, "intent_at": None}}
 
 
+@pytest.fixture(scope="module")
+def database(module_database: Database) -> Database:
+    return module_database
+
+
 async def _move(database: Database, execution: UUID, new: ExecutionState) -> None:
     """Everything the constraints ask for in the new state, so that only the move can be wrong."""
     row = await row_of(database, execution)
