@@ -10,6 +10,7 @@ from typing import Annotated, Literal, NoReturn, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from services.simulator.advertisers import AdvertiserId
 from services.simulator.refusal import Refusal
 
 
@@ -53,13 +54,24 @@ class InputParameter(_Body):
         return self.data_type
 
 
+class OutputColumn(_Body):
+    """One column that the caller says the compiled query has."""
+
+    name: str
+    column_type: str | None = None
+    data_type: str | None = None
+    data_type_precision: int | None = None
+    data_type_scale: int | None = None
+    description: str | None = None
+
+
 class WorkflowBody(_Body):
     """A workflow definition."""
 
     workflow_id: OptionalText = None
     sql_query: OptionalText = None
     input_parameters: Annotated[list[InputParameter], Field(max_length=100)] = []
-    output_columns: list[dict[str, object]] | None = None
+    output_columns: Annotated[list[OutputColumn], Field(max_length=100)] | None = None
     output_format: object = None
     input_schema: str | None = None
     privacy_filtering_behavior: Literal["REMOVE_ROWS", "REMOVE_VALUES"] | None = None
@@ -83,6 +95,9 @@ class ExecutionBody(_Body):
     require_synthetic_data: bool = False
     disable_aggregation_controls: bool = False
     ignore_data_gaps: bool = False
+    max_certified_time: OptionalText = None
+    max_dimension_time: OptionalText = None
+    advertisers: list[AdvertiserId] | None = None
     workflow_execution_timeout_seconds: Annotated[int, Field(ge=900, le=86_400)] = 21_600
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from services.simulator.admission import budget_refusal
 from services.simulator.clock import Clock
 from services.simulator.distribution import Distribution, seeded
 from services.simulator.execution import ACTIVE, Execution, Order, Status
@@ -42,6 +43,8 @@ class Engine:
         self._events: list[tuple[float, int, _Event]] = []
         self._sequence = itertools.count()
         self._by_id: dict[str, Execution] = {}
+        self.touched: set[Execution] | None = None
+        """What changed since somebody who keeps state emptied it; None if nobody does."""
 
     def advance(self) -> float:
         """Applies what is due; the time it is now."""
@@ -81,6 +84,7 @@ class Engine:
         )
         instance.executions.append(execution)
         self._by_id[execution.id] = execution
+        self._changed(execution)
         self._count_created(instance)
         self.at(at + self._wall(self._pace.validation_seconds), partial(self._validate, execution))
         return execution
@@ -88,7 +92,13 @@ class Engine:
     def cancel(self, execution: Execution, at: float) -> None:
         """Ends an active execution as CANCELLED; its place is free at once."""
         execution.instance.traffic.tally.executions_cancelled += 1
-        self._finish(execution, Status.CANCELLED, at)
+        reason = "The execution was cancelled." if self._switches().cancelled_reason else None
+        self._finish(execution, Status.CANCELLED, at, reason)
+
+    def hide(self, execution: Execution) -> None:
+        """Takes an execution out of sight; its place in the instance's list stays."""
+        execution.hidden = True
+        self._changed(execution)
 
     def limit(self, instance: Instance) -> int:
         """Executions that may run at once on an instance."""
@@ -113,8 +123,9 @@ class Engine:
         if execution.status is not Status.PENDING:
             return
         execution.validated_at = execution.updated_at = at
+        self._changed(execution)
         order = execution.order
-        refusal = order.refusal or order.query.directives.reject
+        refusal = order.refusal or order.query.directives.reject or self._over_budget(execution)
         if refusal is not None:
             self._finish(execution, Status.REJECTED, at, refusal)
         elif order.body.dry_run:
@@ -123,6 +134,12 @@ class Engine:
         else:
             execution.instance.waiting.append(execution)
             self._start_waiting(execution.instance, at)
+
+    def _over_budget(self, execution: Execution) -> str | None:
+        limit = self._switches().privacy_budget_executions
+        if limit is None or execution.order.body.dry_run:
+            return None
+        return budget_refusal(execution, limit)
 
     def _start_waiting(self, instance: Instance, at: float) -> None:
         waiting, limit = instance.waiting, self.limit(instance)
@@ -138,6 +155,7 @@ class Engine:
         instance = execution.instance
         execution.status = Status.RUNNING
         execution.started_at = execution.updated_at = at
+        self._changed(execution)
         account = instance.account
         instance.running += 1
         account.running += 1
@@ -170,6 +188,7 @@ class Engine:
         was_running, was_full = execution.status is Status.RUNNING, self._is_full(account)
         execution.status, execution.status_reason = status, reason
         execution.finished_at = execution.updated_at = at
+        self._changed(execution)
         instance.active -= 1
         account.active -= 1
         instance.traffic.tally.finished[status] += 1
@@ -178,6 +197,10 @@ class Engine:
             account.running -= 1
             for other in _by_oldest_waiting(account) if was_full else [instance]:
                 self._start_waiting(other, at)
+
+    def _changed(self, execution: Execution) -> None:
+        if self.touched is not None:
+            self.touched.add(execution)
 
     def _wall(self, amc_seconds: float) -> float:
         return amc_seconds / self._pace.time_scale

@@ -1,7 +1,7 @@
 """A saved workflow and one run of it, as AMC holds them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ class Order:
     """Why validation will end in REJECTED, if it will."""
     run: int
     """The workflow's how-manieth execution on this instance, from 1."""
+    definition: WorkflowBody = field(default_factory=WorkflowBody)
+    """The workflow as its caller wrote it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +78,8 @@ class Execution:
     started_at: float | None = None
     finished_at: float | None = None
     disable_aggregation_controls: bool = False
+    hidden: bool = False
+    """Deleted: neither found nor listed."""
     sha256: str | None = field(default=None, repr=False)
     """Of the whole result as one CSV file; worked out when first asked for."""
 
@@ -83,3 +87,19 @@ class Execution:
     def has_result(self) -> bool:
         body = self.order.body
         return self.status is Status.SUCCEEDED and not body.dry_run and not body.skip_publish
+
+
+def as_of(execution: Execution, then: float) -> Execution:
+    """The execution as it was at an earlier time, for lists that lag."""
+    if execution.finished_at is None or execution.finished_at <= then:
+        started = execution.started_at
+        if execution.status is not Status.RUNNING or (started is not None and started <= then):
+            return execution
+    ran = execution.started_at is not None and execution.started_at <= then
+    return replace(
+        execution,
+        status=Status.RUNNING if ran else Status.PENDING,
+        status_reason=None,
+        updated_at=then,
+        finished_at=None,
+    )

@@ -45,6 +45,9 @@ class SimulatorSettings(BaseSettings):
     refresh_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
         ("Atzr|sim-default",), description="refresh tokens known from the start"
     )
+    redirect_uris: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="where the authorize page may lead to; none given: any http(s) address"
+    )
     token_lifetime_seconds: float = Field(3600, gt=0, description="wall time")
     rotate_refresh_tokens: CliImplicitFlag[bool] = Field(
         False, description="start value of the switch of the same name"
@@ -56,6 +59,9 @@ class SimulatorSettings(BaseSettings):
     validation_seconds: float = Field(2.0, ge=0, description="AMC seconds")
     duration_profile: Profile = Field("lognormal:90:0.4:900", description="AMC seconds of a run")
     rows_profile: Profile = Field("uniform:20:400", description="rows of a result")
+    instance_creation_seconds: float = Field(
+        300, ge=0, description="AMC seconds from POST /amc/instances to COMPLETED"
+    )
     part_bytes: int = Field(64 * 2**20, ge=1, description="larger results come in parts, up to 5")
     url_lifetime_seconds: int = Field(600, ge=1, description="of result URLs, wall time")
     journal_size: int = Field(20_000, ge=0, description="requests remembered")
@@ -63,10 +69,10 @@ class SimulatorSettings(BaseSettings):
         None, description="base of result URLs; default: the Host header of the request"
     )
 
-    @field_validator("refresh_tokens", mode="before")
+    @field_validator("refresh_tokens", "redirect_uris", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Several tokens are separated by commas."""
+        """Several are separated by commas."""
         parts = [value] if isinstance(value, str) else value
         if not isinstance(parts, (list, tuple)):
             return value

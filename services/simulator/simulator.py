@@ -64,7 +64,7 @@ def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
         rows=Distribution.parse(settings.rows_profile),
         seed=settings.seed,
     )
-    world = World()
+    world = World(settings.seed)
     world.add(_first_world(settings), at=clock.now())
     tokens = Tokens(clock, settings.token_lifetime)
     for refresh_token in settings.refresh_tokens:

@@ -32,6 +32,32 @@ class Switches(BaseModel):
     expired_token_status: Literal[401, 403] = 401
     unavailable_download_status: Literal[400, 404] = 400
     unknown_workflow_status: Literal[400, 404] = 400
+    unknown_schedule_status: Literal[400, 404] = 404
     duplicate_workflow_member: Literal["details", "message"] = "details"
+    duplicate_workflow_status: Literal[400, 409, 422] = 400
+    list_filter_status: Literal[400, 422] = 400
+    """A list of executions without workflowId and minCreationTime."""
+    delete_execution: Literal["cancel", "remove", "refuse"] = "cancel"
+    """DELETE of an execution: ends it as CANCELLED, takes it away, or is no operation (405)."""
+    cancelled_reason: bool = False
+    """CANCELLED executions carry a statusReason."""
+    data_source_shape: Literal["flat", "wrapped"] = "flat"
+    data_source_types: bool = True
+    """Columns of data sources carry their dataType."""
+    advertiser_update_done: Literal["COMPLETE", "COMPLETED"] = "COMPLETE"
+    administration_errors: Literal["details", "message"] = "details"
+    """Under /amc/accounts and /amc/instances: `{code, details}` or `{message, requestId}`."""
+    trailing_z: Literal["accept", "refuse"] = "accept"
+    """A trailing Z in timeWindowStart and timeWindowEnd."""
+    terms_accepted: bool = True
+    """False: every call that names an account is 403 until the terms are accepted."""
+    profile_without_scope: Literal["refuse", "answer"] = "refuse"
+    """GET /user/profile with a token that lacks the scope `profile`."""
+    privacy_budget_executions: int | None = Field(None, ge=0, le=1_000_000)
+    """Executions over the same data source in overlapping windows before one is REJECTED."""
+    adhoc_runs_per_day: int | None = Field(None, ge=0, le=1_000_000)
+    """Executions per instance and UTC day before one is refused with 429; stale prose says 30."""
+    list_lag_seconds: float = Field(0, ge=0, le=86_400)
+    """Lists of executions show what was true so many seconds ago."""
     rotate_refresh_tokens: bool = False
     """A refresh answers with a new refresh token; the old one is good for nothing then."""

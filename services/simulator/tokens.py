@@ -1,11 +1,19 @@
 """Login with Amazon's grants: which refresh tokens are good, which access tokens live."""
 
+import base64
+import hashlib
+import hmac
 import secrets
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from services.simulator.clock import Clock
 
+AMC_SCOPE = "advertising::campaign_management"
+SCOPES = frozenset(
+    {AMC_SCOPE, "advertising::audiences", "advertising::test:create_account", "profile"}
+)
+DEFAULT_SCOPES = frozenset({AMC_SCOPE, "profile"})
 _CODE_SECONDS = 300.0
 _SWEEP_EVERY = 1000
 
@@ -17,6 +25,7 @@ class Grant:
     refresh_token: str
     accounts: frozenset[str] | None = None
     revoked: bool = False
+    scopes: frozenset[str] = DEFAULT_SCOPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +36,33 @@ class AccessToken:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a user said yes to, and how the code of it must be redeemed."""
+
+    scopes: frozenset[str] = DEFAULT_SCOPES
+    redirect_uri: str | None = None
+    """None for a code that no authorize page gave: any redirect_uri will do."""
+    challenge: str | None = None
+    """PKCE's S256 challenge."""
+
+    def fits(self, redirect_uri: str, verifier: str) -> bool:
+        if self.redirect_uri is not None and self.redirect_uri != redirect_uri:
+            return False
+        if self.challenge is None:
+            return True
+        digest = hashlib.sha256(verifier.encode("utf-8", "replace")).digest()
+        expected = base64.urlsafe_b64encode(digest).rstrip(b"=")
+        return hmac.compare_digest(expected, self.challenge.encode("utf-8", "replace"))
+
+
 @dataclass(slots=True)
-class _Code:
+class Code:
+    """An authorization code that was not redeemed yet."""
+
     grant: Grant
     expires_at: float
+    consent: Consent
 
 
 @dataclass(slots=True)
@@ -43,7 +75,7 @@ class Tokens:
     refused: int = 0
     _grants: dict[str, Grant] = field(default_factory=dict)
     _access: dict[str, AccessToken] = field(default_factory=dict)
-    _codes: dict[str, _Code] = field(default_factory=dict)
+    _codes: dict[str, Code] = field(default_factory=dict)
     _issued: int = 0
 
     def register(self, refresh_token: str, accounts: frozenset[str] | None = None) -> Grant:
@@ -57,17 +89,26 @@ class Tokens:
         found = self._grants.get(refresh_token)
         return None if found is None or found.revoked else found
 
-    def issue_code(self) -> str:
+    def issue_code(self, consent: Consent | None = None) -> str:
         """A single-use authorization code for a new grant; good for five minutes."""
         code = "SIM" + secrets.token_hex(12)
-        grant = Grant("Atzr|sim-" + secrets.token_urlsafe(24))
-        self._codes[code] = _Code(grant, self.clock.now() + _CODE_SECONDS)
+        consent = consent or Consent()
+        grant = Grant("Atzr|sim-" + secrets.token_urlsafe(24), scopes=consent.scopes)
+        now = self.clock.now()
+        self._codes = {k: v for k, v in self._codes.items() if v.expires_at > now}
+        self._codes[code] = Code(grant, now + _CODE_SECONDS, consent)
         return code
 
-    def redeem(self, code: str) -> Grant | None:
-        """The code's grant, once."""
+    def expects_verifier(self, code: str) -> bool:
+        found = self._codes.get(code)
+        return found is not None and found.consent.challenge is not None
+
+    def redeem(self, code: str, redirect_uri: str, verifier: str) -> Grant | None:
+        """The code's grant, once; a wrong redirect_uri or verifier uses it up too."""
         found = self._codes.pop(code, None)
         if found is None or found.expires_at <= self.clock.now():
+            return None
+        if not found.consent.fits(redirect_uri, verifier):
             return None
         self._grants[found.grant.refresh_token] = found.grant
         return found.grant

@@ -6,6 +6,7 @@ Windows are half-open. Data count as complete 48 hours after the event and reach
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.simulator.bodies import ExecutionBody
@@ -44,8 +45,14 @@ class Window:
         return f"{self.end:%Y-%m-%dT%H:%M:%S}"
 
 
-def resolve_window(body: ExecutionBody, now: float) -> Window:
+def resolve_window(
+    body: ExecutionBody, now: float, *, trailing_z: Literal["accept", "refuse"] = "accept"
+) -> Window:
     """Refusal 400 for a window AMC does not take."""
+    given = (body.time_window_start or "") + (body.time_window_end or "")
+    if trailing_z == "refuse" and "Z" in given:
+        raise Refusal(400, "timeWindowStart must have the format yyyy-MM-dd'T'HH:mm:ss.")
+    latest = _latest(body, now)
     zone_name = body.time_window_time_zone or "UTC"
     zone = parse_zone(zone_name)
     if body.time_window_type == "EXPLICIT":
@@ -58,8 +65,19 @@ def resolve_window(body: ExecutionBody, now: float) -> Window:
         raise Refusal(
             400, "timeWindowStart and timeWindowEnd are only valid with timeWindowType EXPLICIT."
         )
-    start, end = _named(body.time_window_type, moment(now).astimezone(zone))
+    start, end = _named(body.time_window_type, latest.astimezone(zone))
     return Window(start, end, zone_name, explicit=False)
+
+
+def _latest(body: ExecutionBody, now: float) -> datetime:
+    """Until when data count as complete: 48 hours ago, or maxCertifiedTime if that is before."""
+    utc = ZoneInfo("UTC")
+    latest = moment(now) - _COMPLETE_AFTER
+    if body.max_dimension_time is not None:
+        parse_time(body.max_dimension_time, "maxDimensionTime", utc)
+    if body.max_certified_time is None:
+        return latest
+    return min(latest, parse_time(body.max_certified_time, "maxCertifiedTime", utc))
 
 
 def parse_zone(name: str) -> ZoneInfo:
@@ -82,8 +100,8 @@ def parse_time(text: str | None, member: str, zone: ZoneInfo) -> datetime:
     return parsed
 
 
-def _named(kind: str, now: datetime) -> tuple[datetime, datetime]:
-    complete = (now - _COMPLETE_AFTER).replace(hour=0, minute=0, second=0, microsecond=0)
+def _named(kind: str, latest: datetime) -> tuple[datetime, datetime]:
+    complete = latest.replace(hour=0, minute=0, second=0, microsecond=0)
     month = complete.replace(day=1)
     match kind:
         case "MOST_RECENT_WEEK":

@@ -7,7 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from services.simulator.advertisers import AdvertiserId, AdvertiserUpdate, first_advertisers
+from services.simulator.creation import Creation
 from services.simulator.execution import Execution, Workflow
+from services.simulator.schedule import ScheduleBody
 from services.simulator.traffic import Traffic
 
 
@@ -75,10 +78,20 @@ class Instance:
     active: int = 0
     running: int = 0
     traffic: Traffic = field(default_factory=Traffic)
+    schedules: dict[str, ScheduleBody] = field(default_factory=dict)
+    first_advertisers: list[AdvertiserId] = field(default_factory=list)
+    updates: list[AdvertiserUpdate] = field(default_factory=list)
+    creation: Creation | None = None
+    """None for an instance that was there from the beginning."""
+    advertiser_name: str | None = None
+    aws_account_id: str = ""
 
     @property
     def id(self) -> str:
         return self.entry.instance_id
+
+    def creation_status(self, now: float) -> str:
+        return "COMPLETED" if self.creation is None else self.creation.status(now)
 
 
 DEFAULT_WORLD = WorldDocument(
@@ -119,7 +132,8 @@ DEFAULT_WORLD = WorldDocument(
 class World:
     """Accounts and instances by their ids."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
         self.accounts: dict[str, Account] = {}
         self.instances: dict[str, Instance] = {}
 
@@ -131,6 +145,11 @@ class World:
             self._put_account(account)
         for instance in document.instances:
             self._put_instance(instance, at)
+
+    def remove(self, instance: Instance) -> None:
+        """Forgets an instance with all that lives in it."""
+        del self.instances[instance.id]
+        instance.account.instances.remove(instance)
 
     def _check(self, document: WorldDocument) -> None:
         accounts = self.accounts.keys() | {entry.account_id for entry in document.accounts}
@@ -153,6 +172,7 @@ class World:
             known.entry = entry
             return
         account = self.accounts[entry.account_id]
-        instance = Instance(entry, account, created_at=at)
+        first = first_advertisers(self._seed, entry.instance_id, account.entry.marketplace_id)
+        instance = Instance(entry, account, created_at=at, first_advertisers=first)
         account.instances.append(instance)
         self.instances[entry.instance_id] = instance

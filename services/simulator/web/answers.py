@@ -9,6 +9,7 @@ from services.simulator.switches import Switches
 
 WORKFLOWS = "application/vnd.amcworkflows.v1+json"
 EXECUTIONS = "application/vnd.amcworkflowexecutions.v1+json"
+SCHEDULES = "application/vnd.amcschedules.v1+json"
 DATA_SOURCES = "application/vnd.amcdatasources.v1+json"
 JSON = "application/json"
 
@@ -28,6 +29,12 @@ def empty_object() -> Response:
 def error(status: int, details: str, extra: Mapping[str, str] | None = None) -> Response:
     """The reporting API's error body: the status as text, and the details."""
     body = {"code": str(status), "details": details, **(extra or {})}
+    return Response(json.dumps(body), status, media_type=JSON)
+
+
+def message_error(status: int, message: str, request_id: str) -> Response:
+    """The administration API's other error body."""
+    body = {"message": message, "requestId": request_id}
     return Response(json.dumps(body), status, media_type=JSON)
 
 

@@ -9,7 +9,9 @@ from starlette.types import ASGIApp, ExceptionHandler
 from services.simulator.refusal import Refusal, Throttled
 from services.simulator.simulator import Simulator
 from services.simulator.web.administration import Administration
-from services.simulator.web.answers import error, throttled
+from services.simulator.web.advertisers import Advertisers
+from services.simulator.web.answers import error, message_error, throttled
+from services.simulator.web.authorize import Authorize
 from services.simulator.web.control import Control
 from services.simulator.web.datasources import DataSources
 from services.simulator.web.door import Door
@@ -17,8 +19,12 @@ from services.simulator.web.executions import Executions
 from services.simulator.web.gateway import Gateway
 from services.simulator.web.login import Login
 from services.simulator.web.object_store import ObjectStore
+from services.simulator.web.profiles import Profiles
+from services.simulator.web.schedules import Schedules
 from services.simulator.web.witness import Witness
 from services.simulator.web.workflows import Workflows
+
+_ADMINISTRATION = ("/amc/accounts", "/amc/instances")
 
 
 def build_app(simulator: Simulator) -> ASGIApp:
@@ -27,19 +33,26 @@ def build_app(simulator: Simulator) -> ASGIApp:
     routes = [
         *Executions(simulator, door).routes(),
         *Workflows(simulator, door).routes(),
-        *DataSources(door).routes(),
+        *DataSources(simulator, door).routes(),
+        *Schedules(simulator, door).routes(),
         *Administration(simulator, door).routes(),
+        *Advertisers(simulator, door).routes(),
         *Login(simulator).routes(),
+        *Authorize(simulator).routes(),
+        *Profiles(simulator, door).routes(),
         *ObjectStore(simulator).routes(),
         *Control(simulator).routes(),
         *Witness(simulator).routes(),
     ]
 
-    def refused(_request: Request, refusal: Exception) -> Response:
+    def refused(request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, Refusal)
         if isinstance(refusal, Throttled):
             switches = simulator.switches
             return throttled(switches.throttle_flavour, switches, refusal.details)
+        ours = request.url.path.startswith(_ADMINISTRATION)
+        if ours and simulator.switches.administration_errors == "message":
+            return message_error(refusal.status, refusal.details, str(request.state.request_id))
         return error(refusal.status, refusal.details, refusal.extra)
 
     handlers: dict[type[Exception] | int, ExceptionHandler] = {

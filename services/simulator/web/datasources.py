@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from services.simulator.catalogue import DataSource, data_sources
 from services.simulator.refusal import Refusal
+from services.simulator.simulator import Simulator
 from services.simulator.web.answers import DATA_SOURCES, answer
 from services.simulator.web.door import Door
 from services.simulator.web.paging import next_token, page_limit, page_token
@@ -19,6 +20,7 @@ _BASE = "/amc/reporting/{instance_id}/dataSources"
 class DataSources:
     """Every instance has every documented table."""
 
+    simulator: Simulator
     door: Door
 
     def routes(self) -> list[Route]:
@@ -32,7 +34,9 @@ class DataSources:
         limit, after = page_limit(request), page_token(request) or ""
         found = [source for name, source in data_sources().items() if name > after]
         more = {"nextToken": next_token(found[limit - 1].name)} if len(found) > limit else {}
-        return answer({"dataSources": [_render(s) for s in found[:limit]], **more}, DATA_SOURCES)
+        return answer(
+            {"dataSources": [self._shown(s) for s in found[:limit]], **more}, DATA_SOURCES
+        )
 
     async def get_data_source(self, request: Request) -> Response:
         self.door.instance(request)
@@ -40,17 +44,28 @@ class DataSources:
         source = data_sources().get(name)
         if source is None:
             raise Refusal(404, f"Data source with ID {name} does not exist.")
-        return answer(_render(source), DATA_SOURCES)
+        shown = self._shown(source)
+        wrapped = self.simulator.switches.data_source_shape == "wrapped"
+        return answer({"dataSource": shown} if wrapped else shown, DATA_SOURCES)
+
+    def _shown(self, source: DataSource) -> dict[str, object]:
+        return _render(source, typed=self.simulator.switches.data_source_types)
 
 
-def _render(source: DataSource) -> dict[str, object]:
+def _render(source: DataSource, *, typed: bool) -> dict[str, object]:
     columns = [
-        {"columnType": c.column_type, "dataType": c.data_type, "name": c.name}
+        {
+            "columnType": c.column_type,
+            **({"dataType": c.data_type} if typed else {}),
+            "name": c.name,
+        }
         for c in source.columns.values()
     ]
     return {
         "columns": columns,
         "dataSourceId": source.name,
+        "description": f"The table {source.name}.",
+        "outputChannels": [{"channel": "DOWNLOAD", "outputAvailable": True}],
         "owner": "AMAZON",
         "provider": "AMAZON",
         "tags": [],

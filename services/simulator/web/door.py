@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
-from services.simulator.tokens import AccessToken
+from services.simulator.tokens import AMC_SCOPE, AccessToken
 from services.simulator.world import Account, Instance
 
 _FORBIDDEN = "Unauthorized request."
@@ -30,6 +30,8 @@ class Door:
         client = request.headers.get("amazon-advertising-api-clientid")
         if found is None or client != self.simulator.settings.client_id:
             raise self._unauthorized(request)
+        if AMC_SCOPE not in found.grant.scopes:
+            raise Refusal(403, _FORBIDDEN)
         return found
 
     def account(self, request: Request) -> Account:
@@ -46,6 +48,8 @@ class Door:
             raise Refusal(403, _FORBIDDEN)
         if token.grant.accounts is not None and entity not in token.grant.accounts:
             raise Refusal(403, _FORBIDDEN)
+        if not self.simulator.switches.terms_accepted:
+            raise Refusal(403, "Terms and conditions must be accepted to continue")
         return account
 
     def instance(self, request: Request) -> Instance:
@@ -54,6 +58,9 @@ class Door:
         instance = self.simulator.world.instances.get(request.path_params["instance_id"])
         if instance is None or instance.account is not account:
             raise Refusal(403, _FORBIDDEN)
+        status = instance.creation_status(request.state.at)
+        if status != "COMPLETED" and request.scope["path"].startswith("/amc/reporting/"):
+            raise Refusal(400, f"Instance {instance.id} is not ready: its creation is {status}.")
         return instance
 
     def _unauthorized(self, request: Request) -> Refusal:

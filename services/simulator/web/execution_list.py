@@ -6,14 +6,17 @@ from itertools import islice
 
 from starlette.requests import Request
 
-from services.simulator.execution import Execution, Status
+from services.simulator.execution import Execution, Status, as_of
 from services.simulator.refusal import Refusal
+from services.simulator.switches import Switches
 from services.simulator.web.paging import flag, next_token, page_limit, page_token
 from services.simulator.windows import parse_time, parse_zone
 from services.simulator.world import Instance
 
 
-def select_page(instance: Instance, request: Request) -> tuple[list[Execution], str | None, bool]:
+def select_page(
+    instance: Instance, request: Request, switches: Switches
+) -> tuple[list[Execution], str | None, bool]:
     """The page, the nextToken if there is more, and whether SQL is wanted.
 
     A token holds a place in the order of creation, so that executions made while somebody turns
@@ -22,18 +25,24 @@ def select_page(instance: Instance, request: Request) -> tuple[list[Execution], 
     query = request.query_params
     workflow_id = query.get("workflowId") or None
     if workflow_id is None and not query.get("minCreationTime"):
-        raise Refusal(400, "Either workflowId or minCreationTime must be provided.")
+        text = "Either workflowId or minCreationTime must be provided."
+        raise Refusal(switches.list_filter_status, text)
     ascending = flag(request, "sortAscending")
     with_cancelled = flag(request, "includeCancelled")
     low, high = _creation_range(instance, request)
+    then = request.state.at - switches.list_lag_seconds
+    if switches.list_lag_seconds:
+        seen = bisect_right(instance.executions, then, key=lambda execution: execution.created_at)
+        high = max(low, min(high, seen))
     place = _place(page_token(request))
     if place is not None:
         low, high = (max(low, place), high) if ascending else (low, min(high, place + 1))
     numbers = range(low, high) if ascending else range(high - 1, low - 1, -1)
     wanted = (
         execution
-        for execution in (instance.executions[number] for number in numbers)
-        if (workflow_id is None or execution.order.workflow_id == workflow_id)
+        for execution in (as_of(instance.executions[number], then) for number in numbers)
+        if not execution.hidden
+        and (workflow_id is None or execution.order.workflow_id == workflow_id)
         and (with_cancelled or execution.status is not Status.CANCELLED)
     )
     page, more = _cut(wanted, page_limit(request))

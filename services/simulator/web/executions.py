@@ -7,16 +7,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.simulator.admission import (
+    check_concurrency,
+    check_daily_runs,
+    parameter_values,
+    refusal_of,
+)
 from services.simulator.bodies import ExecutionBody, ExecutionChange, read_body
 from services.simulator.execution import ACTIVE, Execution, Order, Status, Workflow
-from services.simulator.refusal import Refusal, Throttled
+from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
 from services.simulator.web.answers import EXECUTIONS, answer, empty_object
 from services.simulator.web.door import Door
 from services.simulator.web.execution_list import select_page
 from services.simulator.web.object_store import result_links
 from services.simulator.web.rendering import render_execution
-from services.simulator.web.workflows import compile_workflow, undeclared_text, unknown_workflow
+from services.simulator.web.workflows import compile_workflow, unknown_workflow
 from services.simulator.windows import resolve_window
 from services.simulator.world import Instance
 
@@ -37,12 +43,13 @@ class Executions:
             Route(_BASE, self.create_execution, methods=["POST"]),
             Route(item, self.get_execution, methods=["GET"]),
             Route(item, self.change_execution, methods=["PUT"]),
+            Route(item, self.delete_execution, methods=["DELETE"]),
             Route(item + "/downloadUrls", self.download_urls, methods=["GET"]),
         ]
 
     async def list_executions(self, request: Request) -> Response:
         instance = self.door.instance(request)
-        page, more, with_sql = select_page(instance, request)
+        page, more, with_sql = select_page(instance, request, self.simulator.switches)
         shown = [render_execution(execution, with_sql=with_sql) for execution in page]
         return answer({"executions": shown, **({"nextToken": more} if more else {})}, EXECUTIONS)
 
@@ -69,6 +76,21 @@ class Executions:
             self.simulator.engine.cancel(execution, request.state.at)
         return empty_object()
 
+    async def delete_execution(self, request: Request) -> Response:
+        """Named in Amazon's guide and not in its schema: what it does is a switch."""
+        execution = self._named(request)
+        mode = self.simulator.switches.delete_execution
+        if mode == "refuse":
+            raise Refusal(405, "Method Not Allowed")
+        if execution.status in ACTIVE:
+            self.simulator.engine.cancel(execution, request.state.at)
+        elif mode == "cancel":
+            text = f"Workflow execution with ID {execution.id} is already {execution.status}."
+            raise Refusal(400, text)
+        if mode == "remove":
+            self.simulator.engine.hide(execution)
+        return empty_object()
+
     async def download_urls(self, request: Request) -> Response:
         execution = self._named(request)
         if not execution.has_result:
@@ -83,9 +105,11 @@ class Executions:
         """Takes in one execution as of `at`; Refusal if AMC would not."""
         body = read_body(ExecutionBody, raw)
         workflow_id, workflow = self._workflow(instance, body)
-        window = resolve_window(body, at)
-        values = _parameter_values(workflow, body)
-        self._check_concurrency(instance)
+        window = resolve_window(body, at, trailing_z=self.simulator.switches.trailing_z)
+        values = parameter_values(workflow, body)
+        switches = self.simulator.switches
+        check_concurrency(instance, switches, self.simulator.engine.limit(instance))
+        check_daily_runs(instance, switches, at)
         workflow.runs += 1
         order = Order(
             workflow_id=workflow_id,
@@ -93,8 +117,9 @@ class Executions:
             body=body,
             window=window,
             parameter_values=values,
-            refusal=_refusal(instance, workflow, body),
+            refusal=refusal_of(instance, workflow, body),
             run=workflow.runs,
+            definition=workflow.body,
         )
         return self.simulator.engine.create(instance, order, at)
 
@@ -110,38 +135,10 @@ class Executions:
             raise unknown_workflow(workflow_id, switches)
         return workflow_id, instance.workflows[workflow_id]
 
-    def _check_concurrency(self, instance: Instance) -> None:
-        limit = self.simulator.engine.limit(instance)
-        if self.simulator.switches.concurrency_mode == "refuse" and instance.active >= limit:
-            instance.traffic.tally.throttled["concurrency"] += 1
-            raise Throttled(
-                f"You have reached your execution limit of {limit} workflowExecutions"
-                " that are in PENDING or RUNNING status."
-            )
-
     def _named(self, request: Request) -> Execution:
         instance = self.door.instance(request)
         execution_id = str(request.path_params["execution_id"])
         found = self.simulator.engine.find(execution_id)
-        if found is None or found.instance is not instance:
+        if found is None or found.hidden or found.instance is not instance:
             raise Refusal(400, f"Workflow execution with ID {execution_id} does not exist.")
         return found
-
-
-def _parameter_values(workflow: Workflow, body: ExecutionBody) -> dict[str, object]:
-    """The values given, with defaults filled in; Refusal 400 for a used one that has neither."""
-    defaults = {p.name: p.default_value for p in workflow.body.input_parameters}
-    for name in sorted(workflow.query.parameters & defaults.keys()):
-        if body.parameter_values.get(name) is None and defaults[name] is None:
-            raise Refusal(400, f"No value was provided for parameter {name}.")
-    known = {name: value for name, value in defaults.items() if value is not None}
-    return {**known, **body.parameter_values}
-
-
-def _refusal(instance: Instance, workflow: Workflow, body: ExecutionBody) -> str | None:
-    """Why AMC's asynchronous validation will reject what it has just accepted."""
-    if workflow.undeclared:
-        return undeclared_text(workflow)
-    if instance.entry.type == "SANDBOX" and not body.require_synthetic_data:
-        return "requireSyntheticData must be true for executions on a sandbox instance."
-    return None

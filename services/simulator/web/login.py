@@ -1,4 +1,4 @@
-"""Login with Amazon's token endpoint, with its error bodies."""
+"""Login with Amazon's token endpoint, with its error bodies; the page is in `authorize`."""
 
 import hmac
 import json
@@ -106,7 +106,11 @@ class Login:
         for name in ("code", "redirect_uri"):
             if not form.get(name):
                 raise _missing(name)
-        grant = self.simulator.tokens.redeem(form["code"])
+        tokens = self.simulator.tokens
+        verifier = form.get("code_verifier", "")
+        if not verifier and tokens.expects_verifier(form["code"]):
+            raise _missing("code_verifier")
+        grant = tokens.redeem(form["code"], form["redirect_uri"], verifier)
         if grant is None:
             raise LoginError(400, "invalid_grant", _INVALID_GRANT.format("code"))
         return grant

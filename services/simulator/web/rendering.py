@@ -2,6 +2,7 @@
 
 import re
 
+from services.simulator.bodies import ExecutionBody
 from services.simulator.catalogue import Column
 from services.simulator.clock import iso_millis, iso_seconds, moment
 from services.simulator.execution import Execution, Status
@@ -34,8 +35,7 @@ def render_execution(execution: Execution, *, with_sql: bool = False) -> dict[st
     }
     if order.window.explicit or execution.status is not Status.PENDING:
         members |= _window(execution)
-    if order.body.require_synthetic_data:
-        members["requireSyntheticData"] = True
+    members |= _asked(order.body)
     if execution.validated_at is not None:
         members["validatedTime"] = iso_millis(execution.validated_at)
     if execution.status_reason is not None:
@@ -45,6 +45,19 @@ def render_execution(execution: Execution, *, with_sql: bool = False) -> dict[st
     if with_sql:
         members["sqlQuery"] = order.query.sql
     return dict(sorted(members.items()))
+
+
+def _asked(body: ExecutionBody) -> dict[str, object]:
+    """Members that are shown only if the request had them."""
+    shown: dict[str, object] = {}
+    if body.require_synthetic_data:
+        shown["requireSyntheticData"] = True
+    if body.advertisers is not None:
+        shown["advertisers"] = [
+            advertiser.model_dump(by_alias=True, exclude_none=True)
+            for advertiser in body.advertisers
+        ]
+    return shown
 
 
 def output_uri(execution: Execution) -> str:

@@ -7,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.simulator.admission import undeclared_text
 from services.simulator.bodies import WorkflowBody, read_body
 from services.simulator.execution import Workflow
+from services.simulator.output_columns import first_difference
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
 from services.simulator.sql.compiler import compile_query
@@ -34,12 +36,9 @@ def compile_workflow(workflow_id: str, body: WorkflowBody, switches: Switches) -
         raise _uncompilable(workflow_id, str(error)) from None
     if workflow.undeclared and switches.undeclared_parameters == "create":
         raise _uncompilable(workflow_id, undeclared_text(workflow))
+    if (difference := first_difference(body.output_columns, workflow.query.columns)) is not None:
+        raise _uncompilable(workflow_id, difference)
     return workflow
-
-
-def undeclared_text(workflow: Workflow) -> str:
-    name = workflow.undeclared[0]
-    return f"Filter operation filter_operation referenced an undeclared parameter {name}."
 
 
 def unknown_workflow(workflow_id: str, switches: Switches) -> Refusal:
@@ -89,7 +88,8 @@ class Workflows:
         if workflow_id in instance.workflows:
             text = f"Workflow with ID {workflow_id} already exists."
             member = self.simulator.switches.duplicate_workflow_member
-            raise Refusal(400, text, extra={} if member == "details" else {"message": text})
+            status = self.simulator.switches.duplicate_workflow_status
+            raise Refusal(status, text, extra={} if member == "details" else {"message": text})
         instance.workflows[workflow_id] = self._compiled(workflow_id, body)
         instance.traffic.tally.workflows_created += 1
         return empty_object()
@@ -109,6 +109,10 @@ class Workflows:
 
     async def delete_workflow(self, request: Request) -> Response:
         instance, workflow_id = self._named(request)
+        for schedule_id, schedule in instance.schedules.items():
+            if schedule.workflow_id == workflow_id:
+                text = f"Workflow with ID {workflow_id} is used by schedule {schedule_id}."
+                raise Refusal(400, text)
         del instance.workflows[workflow_id]
         return empty_object()
 
