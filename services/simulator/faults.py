@@ -8,10 +8,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from services.simulator.distribution import seeded
+
 _PLAIN = frozenset(
     {
         "429", "429-message", "429-html", "403", "500", "502", "503", "504", "drop-before",
         "drop-after", "truncate", "malformed-json", "empty-body", "expire-token", "revoke",
+        "corrupt", "short-body", "wrong-length", "duplicate-page",
     }
 )  # fmt: skip
 _TIMED = frozenset({"slow", "late-create", "late-create-drop"})
@@ -75,12 +78,15 @@ class FaultRule(BaseModel):
 
 @dataclass(slots=True)
 class ActiveFault:
-    """A rule with what is left of it."""
+    """A rule with what is left of it. Its draws are its own, so that other traffic and other
+    rules do not change which of its requests it strikes."""
 
     id: int
     rule: FaultRule
     left: int | None
+    rng: Random
     struck: int = 0
+    of_profile: bool = False
 
 
 @dataclass(slots=True)
@@ -89,11 +95,19 @@ class Faults:
 
     rng: Random
     active: list[ActiveFault] = field(default_factory=list)
+    _seed: int = field(init=False)
     _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    def add(self, rule: FaultRule) -> ActiveFault:
-        added = ActiveFault(next(self._ids), rule, rule.count)
+    def __post_init__(self) -> None:
+        self._seed = self.rng.getrandbits(64)
+
+    def add(self, rule: FaultRule, *, of_profile: bool = False) -> ActiveFault:
+        """Puts a rule behind those of its kind; a profile's rules come after all others."""
+        number = next(self._ids)
+        rng = seeded(self._seed, "rule", number)
+        added = ActiveFault(number, rule, rule.count, rng, of_profile=of_profile)
         self.active.append(added)
+        self.active.sort(key=lambda fault: fault.of_profile)
         return added
 
     def take(self, method: str, path: str, instance_id: str | None) -> FaultRule | None:
@@ -101,7 +115,7 @@ class Faults:
         for fault in self.active:
             if not fault.rule.match.fits(method, path, instance_id):
                 continue
-            if self.rng.random() >= fault.rule.probability:
+            if fault.rng.random() >= fault.rule.probability:
                 continue
             fault.struck += 1
             if fault.left is not None:
@@ -111,5 +125,15 @@ class Faults:
             return fault.rule
         return None
 
-    def clear(self) -> None:
-        self.active.clear()
+    def clear(self, *, of_profile: bool = False) -> None:
+        """Drops every rule, or those of the profile."""
+        self.active = [f for f in self.active if of_profile and not f.of_profile]
+
+    def replay(self, seed: int | None) -> None:
+        """Starts the draws of the rules in force again, by another seed if one is given."""
+        if seed is not None:
+            self._seed = seeded(seed, "faults").getrandbits(64)
+        for position, fault in enumerate(self.active, start=1):
+            fault.id, fault.rng = position, seeded(self._seed, "rule", position)
+            fault.struck, fault.left = 0, fault.rule.count
+        self._ids = itertools.count(len(self.active) + 1)

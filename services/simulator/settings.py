@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from services.simulator.distribution import Distribution
+from services.simulator.profiles import ProfileName
 
 
 def _profile(text: str) -> str:
@@ -53,6 +54,9 @@ class SimulatorSettings(BaseSettings):
         False, description="start value of the switch of the same name"
     )
 
+    fault_profile: ProfileName = Field(
+        "calm", description="calm, strict, flaky or hostile: see the README"
+    )
     requests_per_second: int = Field(10, ge=1, description="per instance, start value")
     max_concurrent_executions: int = Field(10, ge=1, description="per instance, start value")
     max_concurrent_executions_per_account: int = Field(200, ge=1, description="start value")

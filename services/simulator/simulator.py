@@ -9,6 +9,7 @@ from services.simulator.distribution import Distribution, seeded
 from services.simulator.engine import Engine, Pace
 from services.simulator.faults import Faults
 from services.simulator.journal import Journal
+from services.simulator.profiles import PROFILES, ProfileName
 from services.simulator.results.build import Results
 from services.simulator.results.presigned import Signer
 from services.simulator.settings import SimulatorSettings
@@ -36,6 +37,24 @@ class Simulator:
     """Requests that belong to no instance."""
     store_by_status: Counter[str] = field(default_factory=Counter)
     """Answers of the result store."""
+
+    profile: ProfileName = "calm"
+    _replaced: dict[str, object] = field(default_factory=dict)
+    """What the profile's switches were before it."""
+
+    def choose_profile(self, name: ProfileName) -> None:
+        """Puts a profile's rules and switches in the place of the one before's."""
+        before, wanted = PROFILES[self.profile], PROFILES[name]
+        self.faults.clear(of_profile=True)
+        present = self.switches.model_dump()
+        kept = {k: v for k, v in self._replaced.items() if present[k] == before.switches[k]}
+        present |= kept
+        self._replaced = {key: present[key] for key in wanted.switches}
+        self.switches = Switches.model_validate({**present, **wanted.switches})
+        for rule in wanted.rules:
+            self.faults.add(rule, of_profile=True)
+        self.profile = name
+        self.engine.refill(self.world.instances.values())
 
     def rate_limit(self, instance: Instance) -> int | None:
         """Requests per second let in on an instance; None for no limit."""
@@ -81,6 +100,7 @@ def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
         faults=Faults(seeded(settings.seed, "faults")),
         journal=Journal(settings.journal_size),
     )
+    simulator.choose_profile(settings.fault_profile)
     return simulator
 
 

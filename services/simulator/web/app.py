@@ -16,6 +16,7 @@ from services.simulator.web.control import Control
 from services.simulator.web.datasources import DataSources
 from services.simulator.web.door import Door
 from services.simulator.web.executions import Executions
+from services.simulator.web.failing import Failing
 from services.simulator.web.gateway import Gateway
 from services.simulator.web.login import Login
 from services.simulator.web.object_store import ObjectStore
@@ -42,6 +43,7 @@ def build_app(simulator: Simulator) -> ASGIApp:
         *Profiles(simulator, door).routes(),
         *ObjectStore(simulator).routes(),
         *Control(simulator).routes(),
+        *Failing(simulator).routes(),
         *Witness(simulator).routes(),
     ]
 

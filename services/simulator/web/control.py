@@ -1,7 +1,6 @@
 """What is ours and not Amazon's: the knobs under /_simulator/."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -10,11 +9,11 @@ from starlette.routing import Route
 
 from services.simulator.bodies import read_object
 from services.simulator.clock import iso_millis
-from services.simulator.faults import ActiveFault, FaultRule
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
 from services.simulator.switches import Switches
 from services.simulator.web.answers import answer
+from services.simulator.web.misuse import bad_request
 from services.simulator.world import WorldDocument
 
 
@@ -33,7 +32,7 @@ class _TokenChoice(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Switches, faults, world, tokens, clock."""
+    """Switches, world, tokens, clock."""
 
     simulator: Simulator
 
@@ -45,9 +44,6 @@ class Control:
             Route("/_simulator/world", self.add_to_world, methods=["POST"]),
             Route("/_simulator/switches", self.show_switches, methods=["GET"]),
             Route("/_simulator/switches", self.change_switches, methods=["PUT"]),
-            Route("/_simulator/faults", self.show_faults, methods=["GET"]),
-            Route("/_simulator/faults", self.add_fault, methods=["POST"]),
-            Route("/_simulator/faults", self.clear_faults, methods=["DELETE"]),
             Route("/_simulator/refresh-tokens", self.register_token, methods=["POST"]),
             Route("/_simulator/authorization-codes", self.issue_code, methods=["POST"]),
             Route("/_simulator/revoke", self.revoke, methods=["POST"]),
@@ -76,7 +72,7 @@ class Control:
             document = WorldDocument.model_validate(read_object(await request.body()))
             self.simulator.world.add(document, at=request.state.at)
         except ValueError as problem:
-            raise _bad(problem) from None
+            raise bad_request(problem) from None
         self.simulator.engine.refill(self.simulator.world.instances.values())
         return await self.show_world(request)
 
@@ -89,31 +85,17 @@ class Control:
         try:
             changed = Switches.model_validate({**present, **read_object(await request.body())})
         except ValidationError as problem:
-            raise _bad(problem) from None
+            raise bad_request(problem) from None
         self.simulator.switches = changed
         self.simulator.engine.refill(self.simulator.world.instances.values())
         return answer(changed.model_dump())
-
-    async def show_faults(self, _request: Request) -> Response:
-        return answer({"faults": [_fault(fault) for fault in self.simulator.faults.active]})
-
-    async def add_fault(self, request: Request) -> Response:
-        try:
-            rule = FaultRule.model_validate(json.loads(await request.body()))
-        except (ValidationError, ValueError) as problem:
-            raise _bad(problem) from None
-        return answer(_fault(self.simulator.faults.add(rule)))
-
-    async def clear_faults(self, _request: Request) -> Response:
-        self.simulator.faults.clear()
-        return answer({"faults": []})
 
     async def register_token(self, request: Request) -> Response:
         """Makes a refresh token good, for some accounts or for all."""
         try:
             wanted = _Registration.model_validate(read_object(await request.body()))
         except ValidationError as problem:
-            raise _bad(problem) from None
+            raise bad_request(problem) from None
         self.simulator.tokens.register(wanted.refresh_token, wanted.account_ids)
         return answer({"refresh_token": wanted.refresh_token})
 
@@ -126,7 +108,7 @@ class Control:
         try:
             wanted = _TokenChoice.model_validate(read_object(await request.body()))
         except ValidationError as problem:
-            raise _bad(problem) from None
+            raise bad_request(problem) from None
         grant = tokens.grant(wanted.refresh_token or "")
         if grant is None:
             raise Refusal(404, "This refresh token is not known, or revoked already.")
@@ -137,15 +119,3 @@ class Control:
         """Every access token is dead from now on; the grants live."""
         self.simulator.tokens.expire_all()
         return answer({"expired": True})
-
-
-def _fault(fault: ActiveFault) -> dict[str, object]:
-    return {**fault.rule.model_dump(), **{k: v for k, v in asdict(fault).items() if k != "rule"}}
-
-
-def _bad(problem: ValueError) -> Refusal:
-    if isinstance(problem, ValidationError):
-        first = problem.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return Refusal(400, f"{place}: {first['msg']}")
-    return Refusal(400, str(problem))

@@ -2,17 +2,18 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp, Message, Scope
 
 from services.simulator.faults import FaultRule
-from services.simulator.protocol import cut
 from services.simulator.web.answers import bad_gateway, error, gateway_timeout, throttled
 from services.simulator.web.door import bearer
 from services.simulator.web.exchange import Exchange
 from services.simulator.web.late import create_late
 from services.simulator.web.login import form_of
+from services.simulator.web.spoiling import cut_in_the_middle, spoil_stream
 
 _LOGIN_PATH = "/auth/o2/token"
 _FLAVOURS = {"429": "details", "429-message": "message", "429-html": "html"}
@@ -27,6 +28,10 @@ async def strike(rule: FaultRule, exchange: Exchange, app: ASGIApp) -> None:
         await _lose(rule, exchange, app)
     elif kind in {"truncate", "malformed-json", "empty-body"}:
         await _spoil(kind, exchange, app)
+    elif kind in {"corrupt", "short-body", "wrong-length"}:
+        await spoil_stream(kind, exchange, app)
+    elif kind == "duplicate-page":
+        await app(_without_place(exchange.scope), exchange.receive, exchange.send)
     else:
         await _pass_on(rule, exchange, app)
 
@@ -57,9 +62,7 @@ async def _lose(rule: FaultRule, exchange: Exchange, app: ASGIApp) -> None:
 
 async def _spoil(kind: str, exchange: Exchange, app: ASGIApp) -> None:
     if kind == "truncate":
-        half = _Half(exchange)
-        await app(exchange.scope, exchange.receive, half.send)
-        await cut(exchange.scope, exchange.receive, flush=True)
+        await cut_in_the_middle(exchange, app)
         return
     held = _Swallowed()
     await app(exchange.scope, exchange.receive, held.send)
@@ -67,6 +70,13 @@ async def _spoil(kind: str, exchange: Exchange, app: ASGIApp) -> None:
     kept = {k: v for k, v in held.headers if k not in {"content-length", "content-type"}}
     content_type = dict(held.headers).get("content-type")
     await exchange.reply(Response(body, held.status, kept, media_type=content_type))
+
+
+def _without_place(scope: Scope) -> Scope:
+    """The request without its nextToken, so that the first page comes again."""
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    kept = urlencode([(name, value) for name, value in pairs if name != "nextToken"])
+    return {**scope, "query_string": kept.encode("latin-1", "replace")}
 
 
 async def _pass_on(rule: FaultRule, exchange: Exchange, app: ASGIApp) -> None:
@@ -120,22 +130,3 @@ class _Swallowed:
             self.headers = [(k.decode(), v.decode()) for k, v in message["headers"]]
         else:
             self.body += message.get("body", b"")
-
-
-@dataclass(slots=True)
-class _Half:
-    """Sends the head with its true Content-Length and the first half of the body."""
-
-    exchange: Exchange
-    left: int = 0
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            lengths = [int(v) for k, v in message["headers"] if k == b"content-length"]
-            self.left = (lengths[0] if lengths else 0) // 2
-            await self.exchange.send(message)
-            return
-        piece = message.get("body", b"")[: self.left]
-        self.left -= len(piece)
-        if piece:
-            await self.exchange.send({**message, "body": piece, "more_body": True})

@@ -88,7 +88,8 @@ def test_a_dropped_connection_gives_no_answer(simulator, amc, fault):
     workflow_id = create_workflow(amc)
     simulator.control("faults", {"fault": fault, "match": {"method": "POST"}})
 
-    with pytest.raises(httpx.RemoteProtocolError):
+    # An orderly end or a reset, by whether the body of the request was read yet.
+    with pytest.raises(httpx.TransportError):
         run(amc, workflow_id)
 
     path = f"/workflowExecutions?workflowId={workflow_id}"
@@ -110,6 +111,29 @@ def test_a_truncated_answer_breaks_off_before_its_length(simulator, amc, of_the_
 
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(url) if of_the_file else amc.get(f"/workflowExecutions/{execution_id}")
+
+
+def test_a_wrong_length_promises_more_than_comes(simulator, amc):
+    execution_id = run(amc, create_workflow(amc))
+    finished(amc, execution_id)
+    (url, *_) = links(amc, execution_id)
+    rule = {"fault": "wrong-length", "match": {"path_regex": "^/_simulator/s3/"}}
+    simulator.control("faults", rule)
+
+    with httpx.stream("GET", url) as answer, pytest.raises(httpx.RemoteProtocolError):
+        answer.read()
+
+
+def test_a_short_body_is_whole_by_its_length_and_lacks_its_end(simulator, amc):
+    execution_id = run(amc, create_workflow(amc))
+    finished(amc, execution_id)
+    (url, *_) = links(amc, execution_id)
+    rule = {"fault": "short-body", "match": {"path_regex": "^/_simulator/s3/"}}
+    simulator.control("faults", rule)
+
+    short, whole = httpx.get(url), httpx.get(url)
+
+    assert int(short.headers["content-length"]) == len(short.content) == len(whole.content) // 2
 
 
 def test_a_slow_answer_comes_late_and_holds_nobody_else_up(simulator, amc):
