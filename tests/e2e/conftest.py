@@ -11,7 +11,8 @@ from deploy.local.profiles import FAST
 from deploy.local.scratch import scratch_folder
 from deploy.local.stack import RunningStack, StackOptions, running_stack
 from deploy.local.welcome import Api, register
-from tests.e2e.house import House, Overdue, Place, Simulator
+from tests.e2e.doubts import begin_doubts
+from tests.e2e.house import Case, House, Overdue, Place, Simulator
 
 # AMC sixty times as fast as in life; our own waits short enough for tests.
 SIMULATOR = {"TIME_SCALE": "60", "DURATION_PROFILE": "uniform:60:120"}
@@ -70,14 +71,6 @@ def stack(stack_folder: Path) -> Iterator[RunningStack]:
         yield running
 
 
-@pytest.fixture
-def api(stack: RunningStack) -> Iterator[Api]:
-    """The public API as a client sees it."""
-    client = Api(stack.api_url, stack.secrets.service_token)
-    yield client
-    client.close()
-
-
 @pytest.fixture(scope="session")
 def session_house(stack: RunningStack) -> Iterator[House]:
     """The doors of the stack, open for the session; tests take `house`."""
@@ -88,7 +81,8 @@ def session_house(stack: RunningStack) -> Iterator[House]:
         ) as http,
         httpx.Client(base_url=stack.simulator_url, timeout=30, trust_env=False) as amazon,
     ):
-        yield House(stack, http, Simulator(amazon))
+        simulator = Simulator(amazon)
+        yield House(stack, http, simulator, usual_switches=simulator.look("switches"))
 
 
 @pytest.fixture(scope="session")
@@ -104,13 +98,18 @@ def overdue(session_house: House) -> Overdue:
     return Overdue(place, blocking, house.run(house.workflow(), place, deadline_seconds=60))
 
 
+@pytest.fixture(scope="session")
+def doubts(session_house: House) -> dict[str, Case]:
+    """Begun with the session, because they take a while to settle."""
+    return begin_doubts(session_house)
+
+
 @pytest.fixture
-def house(session_house: House, overdue: Overdue) -> Iterator[House]:
+def house(session_house: House, overdue: Overdue, doubts: dict[str, Case]) -> Iterator[House]:
     """The stack; Amazon behaves again after each test."""
-    switches = session_house.simulator.look("switches")
     yield session_house
     session_house.simulator.clear_faults()
-    session_house.simulator.switch(**switches)
+    session_house.simulator.switch(**session_house.usual_switches)
 
 
 @pytest.fixture

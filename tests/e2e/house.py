@@ -136,7 +136,7 @@ class House:
     stack: RunningStack
     http: httpx.Client
     simulator: Simulator
-    created: list[str] = field(default_factory=list)
+    usual_switches: dict[str, object] = field(default_factory=dict)
 
     # --- asking -----------------------------------------------------------------------------
 
@@ -334,3 +334,43 @@ async def _fetch(url: str, query: str, arguments: Sequence[object]) -> list[dict
 def _json(answer: httpx.Response) -> Any:
     assert answer.is_success, f"{answer.request.method} {answer.url.path}: {answer.text}"
     return answer.json() if answer.content else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One execution on an instance of its own."""
+
+    house: House
+    place: Place
+    execution: str
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """Once it is final."""
+        return self.house.ended(self.execution, within=40)
+
+    @property
+    def made(self) -> list[dict[str, Any]]:
+        """What AMC has of it."""
+        return self.house.at_amazon(self.execution, self.place)
+
+    @property
+    def attempts(self) -> list[str]:
+        """What became of each create."""
+        query = (
+            "select outcome from submission_attempts where execution_id = $1::text::uuid"
+            " order by attempt"
+        )
+        rows = self.house.sql(query, self.execution.removeprefix("ex_"))
+        return [row["outcome"] for row in rows]
+
+    @property
+    def unused(self) -> list[dict[str, Any]]:
+        """Faults that were to strike it and did not."""
+        ours = self.house.shown(self.execution)["amc_workflow_id"]
+        return [
+            fault
+            for fault in self.house.simulator.faults_left()
+            if fault["match"]["instance_id"] == self.place.id
+            or ours in (fault["match"]["path_regex"] or "")
+        ]

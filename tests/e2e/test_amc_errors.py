@@ -5,12 +5,10 @@ Waits add up, so the cases run side by side, each on an instance of its own.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from tests.e2e.house import House, Place
+from tests.e2e.house import Case, House, Place, eventually
 
 GET = ("GET", r"workflowExecutions/[^/]+$")
 CREATE = ("POST", r"workflowExecutions$")
@@ -23,39 +21,12 @@ THROTTLED = ["429", "429-message", "429-html"]
 BROKEN = ["500", "502", "504", "drop-before", "drop-after", "slow:4"]
 UNREADABLE = ["truncate", "malformed-json", "empty-body"]
 AT_CALLS = [(call, fault) for call in CALLS for fault in (*THROTTLED, *BROKEN, *UNREADABLE)]
+OUTAGE = "503 for longer than one command tries"
+FAILED = 'fail "Ran out of memory in stage 4"'
+REJECTED = 'reject "Privacy checks were not passed"'
+HEADER_ONLY, EMPTY, ODD = "rows 0", "empty-file", "odd-value"
+RESULTS = [FAILED, REJECTED, HEADER_ONLY, EMPTY, ODD]
 AT_FILES = ["403", "500", "503", "drop-before", "truncate", "slow:4"]
-
-
-@dataclass
-class Case:
-    """One execution that met a fault."""
-
-    house: House
-    place: Place
-    execution: str
-
-    @property
-    def shown_now(self) -> dict[str, Any]:
-        return self.house.shown(self.execution)
-
-    @property
-    def shown(self) -> dict[str, Any]:
-        return self.house.ended(self.execution, within=40)
-
-    @property
-    def made(self) -> list[dict[str, Any]]:
-        return self.house.at_amazon(self.execution, self.place)
-
-    @property
-    def unused(self) -> list[dict[str, Any]]:
-        """Faults that were to strike it and did not."""
-        ours = self.house.get(f"/executions/{self.execution}")["amc_workflow_id"]
-        return [
-            fault
-            for fault in self.house.simulator.faults_left()
-            if fault["match"]["instance_id"] == self.place.id
-            or ours in (fault["match"]["path_regex"] or "")
-        ]
 
 
 @pytest.fixture(scope="module")
@@ -73,32 +44,42 @@ def begin(session_house: House) -> Callable[..., Case]:
 
 
 @pytest.fixture(scope="module")
-def at_calls(session_house: House, begin: Callable[..., Case]) -> dict[tuple[str, str], Case]:
-    """All faults at all calls that are safe to repeat, and 429 at the one that is not."""
-    cases = {(call, fault): begin((fault, CALLS[call], 1)) for call, fault in AT_CALLS}
-    cases |= {("create", fault): begin((fault, CREATE, 2)) for fault in THROTTLED}
-    for case in cases.values():
-        assert case.shown
-    return cases
+def outage(session_house: House) -> tuple[Place, str]:
+    """Five executions on an instance whose next twelve requests are cut off."""
+    house, place = session_house, session_house.place()
+    workflow = house.workflow("duration 120")
+    house.run_many(workflow, place, 3)
+    eventually(lambda: house.simulator.stats(place), lambda seen: seen["active_now"] == 3)
+    house.simulator.fault("drop-before", count=12, place=place)
+    house.run_many(workflow, place, 2)
+    return place, workflow
 
 
 @pytest.fixture(scope="module")
-def at_files(session_house: House, begin: Callable[..., Case]) -> dict[str, Case]:
-    """Faults at the store of result files, with results of three parts."""
-    house, cases = session_house, {}
+def cases(
+    session_house: House, begin: Callable[..., Case], outage: tuple[Place, str]
+) -> dict[tuple[str, str], Case]:
+    """One for each fault at each call and at the files, and one for each kind of result."""
+    house = session_house
+    cases = {(call, fault): begin((fault, CALLS[call], 1)) for call, fault in AT_CALLS}
+    cases |= {("create", fault): begin((fault, CREATE, 2)) for fault in THROTTLED}
+    cases["links", OUTAGE] = begin(("503", CALLS["links"], 4))
+    cases["create", "403"] = begin(("403", CREATE, 1))
+    cases |= {("result", each): begin(directives=(each,)) for each in RESULTS}
     for fault in AT_FILES:
         place, workflow = house.place(), house.workflow("rows 900", "parts 3")
         ours = house.get(f"/workflows/{workflow}")["amc_workflow_id"]
         house.simulator.fault(fault, method="GET", path=f"/s3/.*workflow={ours}/")
-        cases[fault] = Case(house, place, house.run(workflow, place))
+        cases["file", fault] = Case(house, place, house.run(workflow, place))
     for case in cases.values():
         assert case.shown
+    house.all_ended(outage[1], 5, within=40)
     return cases
 
 
 @pytest.mark.parametrize(("call", "fault"), AT_CALLS)
-def test_a_failing_call_is_made_again_and_the_execution_completes(at_calls, call: str, fault: str):
-    case = at_calls[call, fault]
+def test_a_failing_call_is_made_again_and_the_execution_completes(cases, call: str, fault: str):
+    case = cases[call, fault]
 
     assert case.shown["status"] == "completed"
     assert len(case.made) == 1
@@ -106,8 +87,8 @@ def test_a_failing_call_is_made_again_and_the_execution_completes(at_calls, call
 
 
 @pytest.mark.parametrize("fault", THROTTLED)
-def test_a_throttled_create_waits_and_is_made_once(at_calls, fault: str):
-    case = at_calls["create", fault]
+def test_a_throttled_create_waits_and_is_made_once(cases, fault: str):
+    case = cases["create", fault]
 
     stats = case.house.simulator.stats(case.place)
     assert case.shown["status"] == "completed"
@@ -115,8 +96,8 @@ def test_a_throttled_create_waits_and_is_made_once(at_calls, fault: str):
 
 
 @pytest.mark.parametrize("fault", AT_FILES)
-def test_a_result_file_that_fails_is_fetched_again_and_loaded_whole(at_files, fault: str):
-    case = at_files[fault]
+def test_a_result_file_that_fails_is_fetched_again_and_loaded_whole(cases, fault: str):
+    case = cases["file", fault]
 
     (made,) = case.made
     content = case.house.download(case.execution, "csv").content
@@ -125,8 +106,8 @@ def test_a_result_file_that_fails_is_fetched_again_and_loaded_whole(at_files, fa
     assert case.unused == []
 
 
-def test_a_longer_outage_of_the_links_is_waited_for(house: House, begin: Callable[..., Case]):
-    case = begin(("503", CALLS["links"], 4))
+def test_a_longer_outage_of_the_links_is_waited_for(cases):
+    case = cases["links", OUTAGE]
 
     assert case.shown["status"] == "completed"
     assert case.unused == []
@@ -135,21 +116,21 @@ def test_a_longer_outage_of_the_links_is_waited_for(house: House, begin: Callabl
 def test_an_execution_buried_under_others_is_asked_for_until_an_answer_can_be_read(
     house: House, begin: Callable[..., Case]
 ):
-    faults = [(fault, GET, 1) for fault in ("429", "500", "drop-before", *UNREADABLE)]
+    faults = [(fault, GET, 1) for fault in ("429", "drop-before", "malformed-json")]
     house.simulator.switch(limits_enabled=False)
 
     case = begin(*faults, directives=("duration 300",))
     house.reaches(case.execution, "pending", "running")
-    house.at_amazon_by_hand(case.place).run(case.shown_now["amc_workflow_id"], times=110)
+    house.at_amazon_by_hand(case.place).run(
+        house.shown(case.execution)["amc_workflow_id"], times=110
+    )
 
     assert case.shown["status"] == "completed"
     assert case.unused == []
 
 
-def test_an_instance_that_refuses_us_fails_with_what_to_check(
-    house: House, begin: Callable[..., Case]
-):
-    case = begin(("403", CREATE, 1))
+def test_an_instance_that_refuses_us_fails_with_what_to_check(cases):
+    case = cases["create", "403"]
 
     error = case.shown["error"]
     assert (case.shown["status"], error["code"]) == ("failed", "instance_forbidden")
@@ -160,17 +141,13 @@ def test_an_instance_that_refuses_us_fails_with_what_to_check(
 
 @pytest.mark.parametrize(
     ("directive", "code"),
-    [('fail "Ran out of memory in stage 4"', "remote_failed"),
-     ('reject "Privacy checks were not passed"', "query_rejected")],
+    [(FAILED, "remote_failed"), (REJECTED, "query_rejected")],
     ids=["FAILED", "REJECTED"],
-)  # fmt: skip
-def test_what_amc_fails_or_rejects_fails_with_amcs_reason(
-    house: House, begin: Callable[..., Case], directive: str, code: str
-):
-    case = begin(directives=(directive,))
+)
+def test_what_amc_fails_or_rejects_fails_with_amcs_reason(cases, directive: str, code: str):
+    shown = cases["result", directive].shown
 
     reason = directive.split('"')[1]
-    shown = case.shown
     assert (shown["status"], shown["error"]["code"]) == ("failed", code)
     assert reason in shown["error"]["message"]
     assert shown["amc_status_reason"] == reason
@@ -187,19 +164,19 @@ def test_sql_that_amc_refuses_fails_with_amcs_words(house: House, place: Place):
     assert house.simulator.executions(place) == []
 
 
-def test_a_result_with_a_header_only_completes_with_no_rows(house: House, place: Place):
-    shown = house.ended(house.run(house.workflow("rows 0"), place))
+@pytest.mark.parametrize(
+    ("directive", "text"),
+    [(HEADER_ONLY, "campaign,impressions\n"), (EMPTY, None)],
+    ids=["a header only", "nothing"],
+)
+def test_a_result_without_rows_completes_without_rows(
+    house: House, cases, directive: str, text: str | None
+):
+    shown = cases["result", directive].shown
 
     assert (shown["status"], shown["row_count"]) == ("completed", 0)
     assert house.rows(shown["id"]) == []
-    assert house.download(shown["id"]).text == "campaign,impressions\n"
-
-
-def test_an_empty_file_completes_with_no_rows(house: House, place: Place):
-    shown = house.ended(house.run(house.workflow("empty-file"), place))
-
-    assert (shown["status"], shown["row_count"]) == ("completed", 0)
-    assert house.rows(shown["id"]) == []
+    assert text in {None, house.download(shown["id"]).text}
 
 
 def test_a_column_that_appears_between_runs_is_kept(house: House, place: Place):
@@ -214,14 +191,14 @@ def test_a_column_that_appears_between_runs_is_kept(house: House, place: Place):
     assert digests == [each["sha256"] for each in house.at_amazon(runs[0]["id"], place)]
 
 
-def test_a_word_among_numbers_is_kept_as_it_is(house: House, place: Place):
-    shown = house.ended(house.run(house.workflow("odd-value", "rows 50"), place))
+def test_a_word_among_numbers_is_kept_as_it_is(house: House, cases):
+    case = cases["result", ODD]
 
-    (made,) = house.at_amazon(shown["id"], place)
-    digest = hashlib.sha256(house.download(shown["id"]).content).hexdigest()
-    last = house.rows(shown["id"])[-1]
-    assert (shown["status"], shown["row_count"]) == ("completed", 50)
-    assert digest == made["sha256"]
+    (made,) = case.made
+    content = house.download(case.execution).content
+    last = house.rows(case.execution)[-1]
+    assert (case.shown["status"], case.shown["row_count"]) == ("completed", made["rows"])
+    assert hashlib.sha256(content).hexdigest() == made["sha256"]
     assert not str(last[1]).isdigit()
 
 
@@ -237,13 +214,12 @@ def test_a_workflow_that_somebody_deleted_at_amc_is_made_again(house: House, pla
     assert house.simulator.stats(place)["executions_created"] == 2
 
 
-def test_an_instance_out_of_reach_for_seconds_catches_up_by_itself(house: House, place: Place):
-    workflow = house.workflow("duration 60")
-    house.run_many(workflow, place, 3)
-    (house.reaches(each["id"], "pending", "running") for each in house.all_of(workflow))
+def test_an_instance_out_of_reach_for_seconds_catches_up_by_itself(
+    house: House, outage: tuple[Place, str]
+):
+    """Creates that were cut off are in doubt, so this takes as long as settling them."""
+    place, workflow = outage
 
-    house.simulator.fault("drop-before", count=12, place=place)
-    house.run_many(workflow, place, 2)
     found = house.all_ended(workflow, 5, within=40)
 
     assert {each["status"] for each in found} == {"completed"}

@@ -29,7 +29,7 @@ def test_what_runs_when_an_instance_is_paused_ends_as_usual(house: House, place:
 
 def test_a_raised_limit_lets_waiting_executions_start_at_once(house: House):
     place = house.place(max_concurrent_executions=1)
-    workflow = house.workflow("duration 120")
+    workflow = house.workflow("duration 60")
     house.run_many(workflow, place, 4)
     before = house.limits(place)
 
@@ -45,7 +45,7 @@ def test_a_raised_limit_lets_waiting_executions_start_at_once(house: House):
 
 def test_a_lowered_limit_lets_nothing_start_above_it(house: House):
     place = house.place(max_concurrent_executions=3)
-    workflow = house.workflow("duration 60")
+    workflow = house.workflow("duration 30")
     house.run_many(workflow, place, 5)
     eventually(lambda: house.simulator.stats(place), lambda seen: seen["active_now"] == 3)
 

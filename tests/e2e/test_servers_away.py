@@ -3,8 +3,6 @@
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
 
-import pytest
-
 from tests.e2e.conftest import LOGS
 from tests.e2e.house import House, Place, eventually, states_of
 
@@ -93,23 +91,24 @@ def finished(house: House, workflow: str) -> int:
     return sum(each["status"] == "completed" for each in house.all_of(workflow))
 
 
-@pytest.mark.parametrize("name", WORKERS)
-def test_a_worker_told_to_stop_finishes_what_it_has_and_exits_cleanly(
-    house: House, place: Place, name: str
-):
+def test_workers_told_to_stop_finish_what_they_have_and_exit_cleanly(house: House, place: Place):
     workflow = house.workflow("duration 20")
-    ended = exits_of(name)
-    house.run_many(workflow, place, 8)
+    before = {name: len(exits_of(name)) for name in WORKERS}
+    house.run_many(workflow, place, 20)
     eventually(lambda: finished(house, workflow), lambda n: n >= 1)
 
-    house.stack.supervisor.send(name, SIGTERM)
-    codes = eventually(lambda: exits_of(name), lambda found: len(found) > len(ended), within=10)
-    found = house.all_ended(workflow, 8)
+    for name in WORKERS:
+        house.stack.supervisor.send(name, SIGTERM)
+    new = {
+        name: eventually(lambda name=name: exits_of(name)[before[name] :], len) for name in WORKERS
+    }
+    found = house.all_ended(workflow, 20)
 
-    assert codes[-1] == "0"
+    assert new == {name: ["0"] for name in WORKERS}
     assert states_of(found) == {"completed"}
-    assert house.simulator.stats(place)["executions_created"] == 8
-    house.stack.supervisor.wait_ready(name)
+    assert house.simulator.stats(place)["executions_created"] == 20
+    for name in WORKERS:
+        house.stack.supervisor.wait_ready(name)
 
 
 def exits_of(name: str) -> list[str]:

@@ -21,16 +21,6 @@ def test_a_token_that_dies_in_mid_run_is_renewed_and_the_run_goes_on(house: Hous
     assert house.simulator.stats(place)["by_status"]["401"] >= 1
 
 
-def test_all_tokens_dying_at_once_costs_a_refresh_and_no_execution(house: House, place: Place):
-    workflow = house.workflow("duration 60")
-    house.run_many(workflow, place, 3)
-    eventually(lambda: states_of(house.all_of(workflow)), lambda found: "running" in found)
-
-    house.simulator.tell("expire-tokens")
-
-    assert states_of(house.all_ended(workflow, 3)) == {"completed"}
-
-
 def test_a_rotated_refresh_token_is_kept(house: House, place: Place):
     house.simulator.switch(rotate_refresh_tokens=True)
 
