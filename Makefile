@@ -5,7 +5,8 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 PYTEST = timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m pytest
 TEST_SECONDS ?= 900
-T ?= tests
+# Two processes, each with servers of its own; a file stays together. The stack runs alone.
+SIDE_BY_SIDE = -n 2 --dist loadfile
 export DETACH REPLICAS
 
 help: ## show this list
@@ -41,13 +42,18 @@ imports: setup ## who may import whom
 
 ##@ Tests
 test: prepare ## all tests (T=tests/unit/domain narrows)
+ifdef T
 	@$(PYTEST) $(T)
+else
+	@$(PYTEST) $(SIDE_BY_SIDE) --ignore tests/e2e tests
+	@$(PYTEST) tests/e2e
+endif
 test-unit: setup ## without any server
 	@$(PYTEST) tests/unit
 prepare: setup
 	@$(PY) -m deploy.local prepare
 test-integration: prepare ## with a real Postgres and RabbitMQ
-	@$(PYTEST) tests/integration
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/integration
 test-e2e: prepare ## all services as processes
 	@$(PYTEST) tests/e2e
 check: setup ## what CI runs

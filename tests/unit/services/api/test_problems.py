@@ -35,7 +35,11 @@ def every_error() -> list[type[AmcflowError]]:
                 importlib.import_module(module.name)
     found: list[type[AmcflowError]] = [AmcflowError]
     for kind in found:
-        found += [child for child in kind.__subclasses__() if child not in found]
+        found += [
+            child
+            for child in kind.__subclasses__()
+            if child not in found and child.__module__.startswith(("shared.", "services.api."))
+        ]
     return found
 
 
