@@ -89,6 +89,29 @@ class Engine:
         self.at(at + self._wall(self._pace.validation_seconds), partial(self._validate, execution))
         return execution
 
+    def restore(self, execution: Execution) -> None:
+        """Takes in an execution of an earlier process, in the state in which that left it."""
+        instance, account = execution.instance, execution.instance.account
+        execution.number = len(instance.executions)
+        instance.executions.append(execution)
+        self._by_id[execution.id] = execution
+        workflow = instance.workflows.get(execution.order.workflow_id)
+        if workflow is not None:
+            workflow.runs = max(workflow.runs, execution.order.run)
+        if execution.status not in ACTIVE:
+            return
+        instance.active += 1
+        account.active += 1
+        if execution.status is Status.RUNNING and execution.started_at is not None:
+            instance.running += 1
+            account.running += 1
+            self._schedule_end(execution, execution.started_at)
+        elif execution.validated_at is not None:
+            instance.waiting.append(execution)
+        else:
+            validated = execution.created_at + self._wall(self._pace.validation_seconds)
+            self.at(validated, partial(self._validate, execution))
+
     def cancel(self, execution: Execution, at: float) -> None:
         """Ends an active execution as CANCELLED; its place is free at once."""
         execution.instance.traffic.tally.executions_cancelled += 1
@@ -162,8 +185,11 @@ class Engine:
         account.peak_running = max(account.peak_running, account.running)
         tally = instance.traffic.tally
         tally.peak_running = max(tally.peak_running, instance.running)
+        self._schedule_end(execution, at)
+
+    def _schedule_end(self, execution: Execution, started_at: float) -> None:
         timeout = execution.order.body.workflow_execution_timeout_seconds
-        ends = at + self._wall(min(execution.run_seconds, timeout))
+        ends = started_at + self._wall(min(execution.run_seconds, timeout))
         self.at(ends, partial(self._end_run, execution))
 
     def _end_run(self, execution: Execution, at: float) -> None:

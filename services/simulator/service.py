@@ -8,6 +8,7 @@ from services.simulator.clock import SystemClock
 from services.simulator.protocol import CuttableProtocol, StoppableServer
 from services.simulator.settings import SimulatorSettings
 from services.simulator.simulator import build_simulator
+from services.simulator.state.keeper import Keeper
 from services.simulator.web.app import build_app
 
 _BACKLOG = 2048
@@ -29,7 +30,10 @@ def listen(settings: SimulatorSettings) -> socket.socket:
 
 def serve(settings: SimulatorSettings) -> None:
     """Runs until SIGTERM or SIGINT. Connections wait in the backlog from the printed line on."""
-    app = build_app(build_simulator(settings, SystemClock()))
+    simulator = build_simulator(settings, SystemClock())
+    keeper = Keeper(simulator, settings.state) if settings.state is not None else None
+    simulator.keeper = keeper
+    app = build_app(simulator)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -47,3 +51,5 @@ def serve(settings: SimulatorSettings) -> None:
         f"simulator: listening on http://{host}:{opened.getsockname()[1]}", flush=True
     )
     StoppableServer(config).run(sockets=[opened])
+    if keeper is not None:
+        keeper.close()

@@ -41,6 +41,10 @@ class SimulatorSettings(BaseSettings):
     )
     world: Path | None = Field(None, description="JSON file with accounts and instances")
 
+    state: Path | None = Field(
+        None, description="file that keeps state across restarts; none: it is thrown away"
+    )
+
     client_id: str = "amzn1.application-oa2-client.simulator0000000000000000000000"
     client_secret: SecretStr = SecretStr("simulator-client-secret-not-a-real-one")
     refresh_tokens: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -3,6 +3,7 @@
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from services.simulator.clock import Clock
 from services.simulator.distribution import Distribution, seeded
@@ -17,6 +18,13 @@ from services.simulator.switches import Switches
 from services.simulator.tokens import Tokens
 from services.simulator.traffic import Tally
 from services.simulator.world import DEFAULT_WORLD, Instance, World, WorldDocument
+
+
+class StateKeeper(Protocol):
+    """Keeps state across restarts."""
+
+    def save(self, *, changing: bool) -> None:
+        """Writes down what a request changed."""
 
 
 @dataclass(slots=True)
@@ -38,6 +46,8 @@ class Simulator:
     store_by_status: Counter[str] = field(default_factory=Counter)
     """Answers of the result store."""
 
+    keeper: StateKeeper | None = None
+    """Writes state down; None if it is thrown away."""
     profile: ProfileName = "calm"
     _replaced: dict[str, object] = field(default_factory=dict)
     """What the profile's switches were before it."""
@@ -55,6 +65,11 @@ class Simulator:
             self.faults.add(rule, of_profile=True)
         self.profile = name
         self.engine.refill(self.world.instances.values())
+
+    def add_world_file(self) -> None:
+        """Adds the world of the settings' file, if they name one, to the one there is."""
+        if self.settings.world is not None:
+            self.world.add(_first_world(self.settings), at=self.clock.now())
 
     def rate_limit(self, instance: Instance) -> int | None:
         """Requests per second let in on an instance; None for no limit."""

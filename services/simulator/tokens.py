@@ -73,20 +73,20 @@ class Tokens:
     lifetime: timedelta
     refreshes: int = 0
     refused: int = 0
-    _grants: dict[str, Grant] = field(default_factory=dict)
-    _access: dict[str, AccessToken] = field(default_factory=dict)
-    _codes: dict[str, Code] = field(default_factory=dict)
+    grants: dict[str, Grant] = field(default_factory=dict)
+    access_tokens: dict[str, AccessToken] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
     _issued: int = 0
 
     def register(self, refresh_token: str, accounts: frozenset[str] | None = None) -> Grant:
         """Makes a refresh token good, again if it was revoked."""
         grant = Grant(refresh_token, accounts)
-        self._grants[refresh_token] = grant
+        self.grants[refresh_token] = grant
         return grant
 
     def grant(self, refresh_token: str) -> Grant | None:
         """The grant, unless it was revoked or never given."""
-        found = self._grants.get(refresh_token)
+        found = self.grants.get(refresh_token)
         return None if found is None or found.revoked else found
 
     def issue_code(self, consent: Consent | None = None) -> str:
@@ -95,57 +95,57 @@ class Tokens:
         consent = consent or Consent()
         grant = Grant("Atzr|sim-" + secrets.token_urlsafe(24), scopes=consent.scopes)
         now = self.clock.now()
-        self._codes = {k: v for k, v in self._codes.items() if v.expires_at > now}
-        self._codes[code] = Code(grant, now + _CODE_SECONDS, consent)
+        self.codes = {k: v for k, v in self.codes.items() if v.expires_at > now}
+        self.codes[code] = Code(grant, now + _CODE_SECONDS, consent)
         return code
 
     def expects_verifier(self, code: str) -> bool:
-        found = self._codes.get(code)
+        found = self.codes.get(code)
         return found is not None and found.consent.challenge is not None
 
     def redeem(self, code: str, redirect_uri: str, verifier: str) -> Grant | None:
         """The code's grant, once; a wrong redirect_uri or verifier uses it up too."""
-        found = self._codes.pop(code, None)
+        found = self.codes.pop(code, None)
         if found is None or found.expires_at <= self.clock.now():
             return None
         if not found.consent.fits(redirect_uri, verifier):
             return None
-        self._grants[found.grant.refresh_token] = found.grant
+        self.grants[found.grant.refresh_token] = found.grant
         return found.grant
 
     def issue(self, grant: Grant) -> str:
         """A new access token; older ones live on."""
         token = "Atza|" + secrets.token_urlsafe(48)
         now = self.clock.now()
-        self._access[token] = AccessToken(grant, now + self.lifetime.total_seconds())
+        self.access_tokens[token] = AccessToken(grant, now + self.lifetime.total_seconds())
         self._issued += 1
         if self._issued % _SWEEP_EVERY == 0:
-            self._access = {k: v for k, v in self._access.items() if v.expires_at > now}
+            self.access_tokens = {k: v for k, v in self.access_tokens.items() if v.expires_at > now}
         return token
 
     def rotate(self, grant: Grant) -> None:
         """Gives the grant a new refresh token; the old one is unknown from now on."""
-        self._grants.pop(grant.refresh_token, None)
+        self.grants.pop(grant.refresh_token, None)
         grant.refresh_token = "Atzr|sim-" + secrets.token_urlsafe(24)
-        self._grants[grant.refresh_token] = grant
+        self.grants[grant.refresh_token] = grant
 
     def access(self, token: str) -> AccessToken | None:
         """The token if it may be used now."""
-        found = self._access.get(token)
+        found = self.access_tokens.get(token)
         if found is None or found.grant.revoked or found.expires_at <= self.clock.now():
             return None
         return found
 
     def expire(self, token: str) -> None:
-        self._access.pop(token, None)
+        self.access_tokens.pop(token, None)
 
     def expire_all(self) -> None:
-        self._access.clear()
+        self.access_tokens.clear()
 
     def revoke(self, grant: Grant) -> None:
         """The user takes consent back: refresh token and access tokens are dead."""
         grant.revoked = True
 
     def grant_of_access(self, token: str) -> Grant | None:
-        found = self._access.get(token)
+        found = self.access_tokens.get(token)
         return found.grant if found else None

@@ -146,6 +146,10 @@ class World:
         for instance in document.instances:
             self._put_instance(instance, at)
 
+    def clear(self) -> None:
+        self.accounts.clear()
+        self.instances.clear()
+
     def remove(self, instance: Instance) -> None:
         """Forgets an instance with all that lives in it."""
         del self.instances[instance.id]

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from random import Random
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.simulator.distribution import seeded
 from services.simulator.faults import FaultRule
@@ -40,6 +40,23 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        keeper = self.simulator.keeper
+        if keeper is None:
+            await self._handle(scope, receive, send)
+            return
+        changing = scope["method"] != "GET"
+
+        async def save_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                keeper.save(changing=changing)
+            await send(message)
+
+        try:
+            await self._handle(scope, receive, save_and_send)
+        finally:
+            keeper.save(changing=changing)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = self.simulator.engine.advance()
         path: str = scope["path"]
         is_store = path.startswith(STORE)
