@@ -11,10 +11,11 @@ from services.simulator.settings import SimulatorSettings
 from services.simulator.simulator import build_simulator
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The exit code: 0 after a signal, 2 with one line on stderr for what cannot be."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        settings = CliApp.run(SimulatorSettings, cli_args=arguments)
+        settings = CliApp.run(SimulatorSettings, cli_args=given)
         if settings.check:
             build_simulator(settings, SystemClock())
         else:
@@ -31,4 +32,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

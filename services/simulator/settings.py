@@ -72,6 +72,13 @@ class SimulatorSettings(BaseSettings):
     )
     part_bytes: int = Field(64 * 2**20, ge=1, description="larger results come in parts, up to 5")
     url_lifetime_seconds: int = Field(600, ge=1, description="of result URLs, wall time")
+    s3_endpoint: str | None = Field(
+        None, pattern="^https?://", description="S3-compatible store to write result files to"
+    )
+    s3_bucket: str = Field("amc-results", description="must exist there")
+    s3_region: str = "us-east-1"
+    s3_access_key_id: SecretStr = SecretStr("simulator")
+    s3_secret_access_key: SecretStr = SecretStr("simulator")
     journal_size: int = Field(20_000, ge=0, description="requests remembered")
     public_url: str | None = Field(
         None, description="base of result URLs; default: the Host header of the request"

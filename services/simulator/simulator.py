@@ -3,11 +3,13 @@
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 from services.simulator.clock import Clock
 from services.simulator.distribution import Distribution, seeded
 from services.simulator.engine import Engine, Pace
+from services.simulator.execution import Execution
 from services.simulator.faults import Faults
 from services.simulator.journal import Journal
 from services.simulator.profiles import PROFILES, ProfileName
@@ -18,6 +20,13 @@ from services.simulator.switches import Switches
 from services.simulator.tokens import Tokens
 from services.simulator.traffic import Tally
 from services.simulator.world import DEFAULT_WORLD, Instance, World, WorldDocument
+
+
+class ResultBucket(Protocol):
+    """Holds result files outside of the simulator."""
+
+    async def links(self, execution: Execution) -> tuple[list[str], list[str]]:
+        """Links to the parts and to the metadata."""
 
 
 class StateKeeper(Protocol):
@@ -46,6 +55,8 @@ class Simulator:
     store_by_status: Counter[str] = field(default_factory=Counter)
     """Answers of the result store."""
 
+    bucket: ResultBucket | None = None
+    """Where result files are written; None if the simulator serves them itself."""
     keeper: StateKeeper | None = None
     """Writes state down; None if it is thrown away."""
     profile: ProfileName = "calm"
@@ -115,6 +126,8 @@ def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
         faults=Faults(seeded(settings.seed, "faults")),
         journal=Journal(settings.journal_size),
     )
+    if settings.s3_endpoint is not None:
+        simulator.bucket = _bucket(settings, simulator.results)
     simulator.choose_profile(settings.fault_profile)
     return simulator
 
@@ -123,3 +136,10 @@ def _first_world(settings: SimulatorSettings) -> WorldDocument:
     if settings.world is None:
         return DEFAULT_WORLD
     return WorldDocument.model_validate_json(settings.world.read_bytes())
+
+
+def _bucket(settings: SimulatorSettings, results: Results) -> ResultBucket:
+    # Its client is an optional dependency, wanted by nobody else.
+    from services.simulator.results.bucket import Bucket, open_bucket  # noqa: PLC0415  see above
+
+    return Bucket(open_bucket(settings), results, timedelta(seconds=settings.url_lifetime_seconds))

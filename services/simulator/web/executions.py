@@ -97,6 +97,9 @@ class Executions:
             status = self.simulator.switches.unavailable_download_status
             text = f"Execution with ID {execution.id} is unavailable for download."
             raise Refusal(status, text)
+        if self.simulator.bucket is not None:
+            files, metadata = await self.simulator.bucket.links(execution)
+            return answer({"downloadUrls": files, "metadataDownloadUrls": metadata})
         base = self.simulator.public_base(request.headers.get("host", "localhost"))
         links = result_links(self.simulator, execution, base, request.state.at)
         return answer({"downloadUrls": links.files, "metadataDownloadUrls": links.metadata})

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from services.simulator.clock import iso_seconds
 from services.simulator.execution import Execution
+from services.simulator.results.keys import METADATA, folder_of, part_name
 from services.simulator.results.presigned import BUCKET, LinkState
 from services.simulator.simulator import Simulator
 from services.simulator.web.answers import s3_error
 
 STORE = "/_simulator/s3/"
-_METADATA = "metadata.json"
 
 
 class Links(NamedTuple):
@@ -28,14 +28,14 @@ class Links(NamedTuple):
 
 def result_links(simulator: Simulator, execution: Execution, base: str, now: float) -> Links:
     """Links good for the lifetime of the settings, from `now`."""
-    folder = f"workflow={execution.order.workflow_id}/{execution.id}/"
+    folder = folder_of(execution)
     count = len(simulator.results.parts(execution))
 
     def link(name: str) -> str:
         key = folder + name
         return f"{base}{STORE}{BUCKET}/{key}?{simulator.signer.query(key, now)}"
 
-    return Links([link(f"part-{n:05d}.csv") for n in range(count)], [link(_METADATA)])
+    return Links([link(part_name(n)) for n in range(count)], [link(METADATA)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ObjectStore:
         if execution is None or not execution.has_result:
             return _error(request, 404, "NoSuchKey", "The specified key does not exist.")
         headers = {"x-amz-request-id": str(request.state.request_id), "etag": f'"{execution.id}"'}
-        if name == _METADATA:
+        if name == METADATA:
             content = self.simulator.results.metadata(execution)
             return Response(content, 200, headers, media_type="application/json")
         return self._part(execution, name, headers)
