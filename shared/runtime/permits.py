@@ -19,7 +19,7 @@ from shared.domain.ids import InstanceKey
 from shared.observability.metrics import PERMITS
 
 _AHEAD: Final = {
-    CallClass.SUBMIT: timedelta(milliseconds=126),
+    CallClass.SUBMIT: timedelta(milliseconds=128),
     CallClass.POLL: timedelta(seconds=60),
     CallClass.DOWNLOAD: timedelta(seconds=60),
 }

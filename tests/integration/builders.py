@@ -87,7 +87,7 @@ async def make_instance(
     )
     await database.execute(
         "insert into rate_budgets (instance_id, step) select id,"
-        " make_interval(secs => 1 / (0.95 * max_requests_per_second))"
+        " make_interval(secs => 1 / (0.94 * max_requests_per_second))"
         " from amc_instances where id = $1",
         key,
     )

@@ -25,7 +25,7 @@ update amc_instances
 
 -- name: change_step
 update rate_budgets b
-   set step = make_interval(secs => 1 / (0.95 * i.max_requests_per_second))
+   set step = make_interval(secs => 1 / (0.94 * i.max_requests_per_second))
   from amc_instances i where i.id = b.instance_id and b.instance_id = $1
 
 -- name: change_account_limit

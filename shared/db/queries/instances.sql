@@ -1,5 +1,5 @@
--- Instances. Each is born with its gate and its rate budget: 95 % of the limit, so that permits of
--- up to 50 ms of age keep any second within it.
+-- Instances. Each is born with its gate and its rate budget: 94 % of the limit, so that permits of
+-- up to 30 ms of age, and as much again on the way, keep any second within it.
 
 -- name: create_instance
 with instance as (
@@ -12,7 +12,7 @@ with instance as (
   insert into instance_gates (instance_id, account_id) select id, account_id from instance
 ), budget as (
   insert into rate_budgets (instance_id, step)
-  select id, make_interval(secs => 1 / (0.95 * max_requests_per_second)) from instance
+  select id, make_interval(secs => 1 / (0.94 * max_requests_per_second)) from instance
 )
 select i.id as key, i.amc_instance_id, a.public_id as account_id, i.name, i.region,
        i.instance_type, i.max_concurrent_executions, i.max_requests_per_second,

@@ -57,7 +57,7 @@ async def test_an_instance_is_born_with_gate_and_rate_budget(api: Api):
     gates = await api.database.fetchval("select count(*) from instance_gates")
     shown = (await api.get(f"/api/v1/instances/{instance}")).json()
 
-    assert float(step) == pytest.approx(1 / (0.95 * 20), abs=1e-6)
+    assert float(step) == pytest.approx(1 / (0.94 * 20), abs=1e-6)
     assert gates == 1
     assert (shown["id"], shown["instance_id"], shown["paused"]) == ("amcone", "amcone", False)
 
@@ -105,7 +105,7 @@ async def test_limits_change_and_a_quota_can_be_taken_away(api: Api):
     assert without.json()["daily_execution_quota"] is None
     assert without.json()["max_concurrent_executions"] == 7
     step = await api.database.fetchval("select extract(epoch from step) from rate_budgets")
-    assert float(step) == pytest.approx(1 / (0.95 * 5), abs=1e-6)
+    assert float(step) == pytest.approx(1 / (0.94 * 5), abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ async def test_six_processes_together_stay_within_the_limit_and_use_it_up(
                 )
 
     assert most_in_a_second(sent) <= 10
-    assert len(sent) + len(dropped) >= 0.93 * 9.5 * (max(sent) - begin)
+    assert len(sent) + len(dropped) >= 0.93 * 9.4 * (max(sent) - begin)
 
 
 async def test_a_look_never_waits_behind_endless_submissions(
@@ -144,10 +144,10 @@ async def test_what_is_not_granted_is_not_booked(
 
     refused = [seconds for granted, seconds in answers if not granted]
     assert len(refused) > 15
-    assert max(refused) <= 1 / 9.5
+    assert max(refused) <= 1 / 9.4
 
 
-@pytest.mark.parametrize(("limit", "step"), [(10, 1 / 9.5), (1, 1 / 0.95), (100, 1 / 95)])
+@pytest.mark.parametrize(("limit", "step"), [(10, 1 / 9.4), (1, 1 / 0.94), (100, 1 / 94)])
 async def test_turns_are_as_far_apart_as_the_limit_says(
     database: Database, limit: int, step: float
 ) -> None:
@@ -171,7 +171,7 @@ async def test_a_pause_holds_everybody_and_is_never_shortened(
     await budgets.pause(key, timedelta(seconds=30))
     await budgets.pause(key, timedelta(seconds=1))
 
-    refused = await budgets.take(key, ahead=timedelta(milliseconds=126))
+    refused = await budgets.take(key, ahead=timedelta(milliseconds=128))
     booked = await budgets.take(key, ahead=FAR)
     assert refused == (False, pytest.approx(30, abs=1))
     assert booked == (True, pytest.approx(30, abs=1))
@@ -199,7 +199,7 @@ async def test_a_minutes_worth_of_bookings_is_not_given_out_twice(
     answers = [await budgets.take(key, ahead=FAR) for _ in range(70)]
 
     booked = [seconds for granted, seconds in answers if granted]
-    assert len(booked) == 58
+    assert len(booked) == 57
     assert booked == sorted(booked)
 
 

@@ -130,8 +130,8 @@ UP = [
             autovacuum_vacuum_threshold = 200)
     """,
     (
-        "comment on column rate_budgets.step is 'Distance between two permits: 1 s over 95 % of the "
-        "limit, so that a permit of up to 50 ms of age keeps any second within the limit.'"
+        "comment on column rate_budgets.step is 'Distance between two permits: 1 s over 94 % of the "
+        "limit, so that permits of up to 30 ms of age, and as much again on the way, keep any second within the limit.'"
     ),
     """
     create table workflows (
