@@ -1,8 +1,13 @@
 """The last requests as they came, without tokens, bodies or signatures."""
 
+import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypedDict
+
+_SECRET = re.compile(r"(?:Atz[ar](?:\||%7C)|SIM[0-9a-f]{20})[^/]*", re.IGNORECASE)
 
 
 class Entry(TypedDict):
@@ -34,7 +39,12 @@ class Journal:
         return self._last
 
     def add(self, entry: Entry) -> None:
+        """Remembers a request, without what looks like a token or a code in its path."""
+        entry["path"] = _SECRET.sub("(masked)", entry["path"])
         self._entries.append(entry)
+
+    def newest(self, limit: int) -> Iterator[Entry]:
+        return islice(reversed(self._entries), limit)
 
     def after(self, seq: int, limit: int) -> list[Entry]:
         """Up to `limit` remembered entries with a higher number, oldest first."""

@@ -20,6 +20,7 @@ from services.simulator.web.failing import Failing
 from services.simulator.web.gateway import Gateway
 from services.simulator.web.login import Login
 from services.simulator.web.object_store import ObjectStore
+from services.simulator.web.page import Page
 from services.simulator.web.profiles import Profiles
 from services.simulator.web.schedules import Schedules
 from services.simulator.web.witness import Witness
@@ -45,6 +46,7 @@ def build_app(simulator: Simulator) -> ASGIApp:
         *Control(simulator).routes(),
         *Failing(simulator).routes(),
         *Witness(simulator).routes(),
+        *Page(simulator).routes(),
     ]
 
     def refused(request: Request, refusal: Exception) -> Response:
