@@ -1,0 +1,86 @@
+"""A result as one CSV file on disk: header and rows, with the place of every 512th row."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+from services.simulator.catalogue import Column
+from services.simulator.results.table import MAX_PARTS, csv_field
+
+_STRIDE = 512
+_CHUNK = 64 * 1024
+Row = tuple[str | None, ...]
+
+
+@dataclass(slots=True)
+class ResultFile:
+    """The rows of one execution as bytes, in the form of a made-up result."""
+
+    path: Path
+    columns: Sequence[Column]
+    rows: int
+    offsets: list[int] = field(repr=False)
+    """Where every 512th row begins, and where the file ends."""
+    has_header: bool = True
+
+    @property
+    def header(self) -> bytes:
+        if not self.has_header:
+            return b""
+        return (",".join(csv_field(c.name) for c in self.columns) + "\n").encode()
+
+    def size(self, start: int, stop: int) -> int:
+        """Bytes of the rows from `start` to before `stop`, without the header."""
+        return self._offset(stop) - self._offset(start)
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        left = self.size(start, stop)
+        with self.path.open("rb") as opened:
+            opened.seek(self._offset(start))
+            while left > 0:
+                piece = opened.read(min(left, _CHUNK))
+                left -= len(piece)
+                yield piece
+
+    def parts(self, count: int | None, part_bytes: int) -> list[tuple[int, int]]:
+        """Row ranges of the result's files: as many as asked for, or as the size needs, 1 to 5."""
+        if count is None:
+            count = -(-self.size(0, self.rows) // part_bytes)
+        count = max(1, min(count, MAX_PARTS, max(self.rows, 1)))
+        edges = [self.rows * number // count for number in range(count + 1)]
+        return list(pairwise(edges))
+
+    def _offset(self, row: int) -> int:
+        if row >= self.rows:
+            return self.offsets[-1]
+        at = self.offsets[row // _STRIDE]
+        with self.path.open("rb") as opened:
+            opened.seek(at)
+            for _ in range(row % _STRIDE):
+                at += _record_length(opened)
+        return at
+
+
+def _record_length(opened: BinaryIO) -> int:
+    """The length of the next record; a quoted field may hold line ends."""
+    line = opened.readline()
+    while line.count(b'"') % 2:
+        line += opened.readline()
+    return len(line)
+
+
+def write_result(path: Path, columns: Sequence[Column], batches: Iterable[list[Row]]) -> ResultFile:
+    """Writes the rows, without the header, which every part begins with."""
+    rows, at, offsets = 0, 0, []
+    with path.open("wb") as opened:
+        for row in chain.from_iterable(batches):
+            if rows % _STRIDE == 0:
+                offsets.append(at)
+            rows, at = rows + 1, at + opened.write(_line(row))
+    return ResultFile(path, columns, rows, [*offsets, at])
+
+
+def _line(row: Row) -> bytes:
+    return (",".join("" if value is None else csv_field(value) for value in row) + "\n").encode()

@@ -1,0 +1,129 @@
+"""Runs queries beside the event loop: two workers, each query on a cursor of its own.
+
+A worker generates data if it must, prepares, executes and writes the file; DuckDB lets go of
+Python's lock while it works, so that the loop is not held up.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock, Timer
+
+import duckdb
+
+from services.simulator.duck.facts import Facts
+from services.simulator.duck.plan import DataPlan
+from services.simulator.duck.prepare import prepare
+from services.simulator.duck.result_file import ResultFile, Row, write_result
+from services.simulator.duck.store import Store
+from services.simulator.duck.thresholds import Privacy
+from services.simulator.sql.source import CompileError
+
+_WORKERS = 2
+_BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One query with all that decides its result."""
+
+    name: str
+    sql: str
+    facts: Facts
+    privacy: Privacy
+    data: DataPlan
+    """Of the instance; its days are chosen by the window."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One job under way. `outcome` is a file, or why there is none."""
+
+    future: Future[ResultFile | str]
+    _cursor: duckdb.DuckDBPyConnection | None = None
+    _stopped: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def is_done(self) -> bool:
+        return self.future.done()
+
+    @property
+    def outcome(self) -> ResultFile | str:
+        return self.future.result()
+
+    def stop(self) -> None:
+        """Interrupts the query, now or as soon as it starts."""
+        with self._lock:
+            self._stopped = True
+            if self._cursor is not None:
+                self._cursor.interrupt()
+
+    def adopt(self, cursor: duckdb.DuckDBPyConnection | None) -> bool:
+        """Takes the cursor that the query is about to use; False if it is not wanted any more."""
+        with self._lock:
+            self._cursor = cursor
+            return not self._stopped
+
+
+class Runner:
+    """The only place that executes SQL."""
+
+    def __init__(self, store: Store, results: Path, timeout_seconds: float = 120.0) -> None:
+        self._store = store
+        self._results = results
+        self._timeout_seconds = timeout_seconds
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="sql")
+
+    def start(self, job: Job) -> Run:
+        run = Run(Future())
+        self._pool.submit(self._work, run, job)
+        return run
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._store.close()
+
+    def _work(self, run: Run, job: Job) -> None:
+        try:
+            run.future.set_result(self._answer(run, job))
+        except BaseException as error:
+            run.future.set_exception(error)
+            raise
+
+    def _answer(self, run: Run, job: Job) -> ResultFile | str:
+        """A bad query, data that cannot be made and a query that breaks are answers as well."""
+        try:
+            return self._executed(run, job)
+        except CompileError as error:
+            return str(error)
+        except duckdb.InterruptException:
+            return "The query was stopped."
+        except duckdb.OutOfMemoryException:
+            return "The query needs more memory than it may use."
+        except (duckdb.Error, RuntimeError, OSError) as error:
+            return f"The query could not be run: {str(error).splitlines()[0]}"
+
+    def _executed(self, run: Run, job: Job) -> ResultFile | str:
+        guarded = prepare(job.sql, job.facts, job.privacy)
+        cursor = self._store.cursor(job.data.covering(job.facts.start, job.facts.end))
+        timer = Timer(self._timeout_seconds, run.stop)
+        timer.daemon = True
+        try:
+            if not run.adopt(cursor):
+                return "The query was stopped."
+            timer.start()
+            answer = cursor.execute(guarded.sql)
+            self._results.mkdir(parents=True, exist_ok=True)
+            path = self._results / f"{job.name}.csv"
+            return write_result(path, guarded.columns, _batches(answer))
+        finally:
+            timer.cancel()
+            run.adopt(None)
+            cursor.close()
+
+
+def _batches(answer: duckdb.DuckDBPyConnection) -> Iterator[list[Row]]:
+    while batch := answer.fetchmany(_BATCH):
+        yield batch

@@ -1,0 +1,147 @@
+"""What of a result may be shown, by how many users stand behind each row.
+
+REMOVE_ROWS drops a row below the need of its columns; REMOVE_VALUES nulls the values whose own
+class asks for more, and adds up the rows that are alike then.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.simulator.catalogue import Column
+from services.simulator.duck.bound import NEEDED_USERS, NONE, BoundQuery, OutColumn, Slot
+from services.simulator.duck.slots import fewest, users_of
+from services.simulator.duck.types import NUMBER, family
+
+FLOOR = 2
+"""Users behind every row that rests on users at all, also if no column asks for any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """A workflow's wishes for what is filtered; a name asks for that column."""
+
+    remove_values: bool = False
+    discriminator: str | None = None
+    user_count: str | None = None
+    reason: str | None = None
+    controls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A query whose rows may be shown; columns v0.. are texts."""
+
+    sql: str
+    columns: tuple[Column, ...]
+
+
+def guard(bound: BoundQuery, common: list[str], privacy: Privacy) -> Guarded:
+    """The query with its thresholds and its values as AMC writes them."""
+    slots = [*bound.slots, *bound.own_slots]
+    need = needed(bound)
+    users = fewest([_named(slot, "s", n) for n, slot in enumerate(bound.slots)]
+                   + [_named(slot, "m", n) for n, slot in enumerate(bound.own_slots)])  # fmt: skip
+    counted = f"SELECT *, {users} AS du FROM base"  # noqa: S608  own names
+    parts = [*common, f"base AS ({bound.sql})", f"counted AS ({counted})"]
+    columns = [_shown(column) for column in bound.columns]
+    if not privacy.controls or not slots:
+        return _finished(parts, "counted", columns, ())
+    extra = tuple(_extras(bound, privacy, need))
+    if privacy.remove_values or privacy.discriminator is not None:
+        parts.append(f"kept AS ({_merged(bound, extra, need)})")
+    else:
+        added = "".join(f", {sql} AS {name}" for name, sql, _ in extra)
+        parts.append(
+            f"kept AS (SELECT *{added} FROM counted WHERE du IS NULL OR du >= {need})"  # noqa: S608  own names
+        )
+    return _finished(parts, "kept", columns, extra)
+
+
+def needed(bound: BoundQuery) -> int:
+    """The users a row needs: the most that a column's class asks for."""
+    most = max((NEEDED_USERS[min(c.bound.level, 3)] for c in bound.columns), default=1)
+    return max(most, FLOOR)
+
+
+def _named(slot: Slot, prefix: str, number: int) -> Slot:
+    return Slot(f"{prefix}{number}", slot.mode, slot.source)
+
+
+def _shown(column: OutColumn) -> Column:
+    bound = column.bound
+    data_type = "STRING" if bound.data_type in {"ANY", "ROW", "INTERVAL"} else bound.data_type
+    return Column(column.name, data_type, bound.role)
+
+
+_Extra = tuple[str, str, Column]
+
+
+def _extras(bound: BoundQuery, privacy: Privacy, need: int) -> Iterator[_Extra]:
+    if privacy.discriminator is not None:
+        flag = f"coalesce(du < {need}, FALSE)"
+        yield "x0", flag, Column(privacy.discriminator, "BOOLEAN", "DIMENSION")
+    if privacy.user_count is not None:
+        yield "x1", "du", Column(privacy.user_count, "LONG", "METRIC")
+    if privacy.reason is not None:
+        yield "x2", _reason(bound, need), Column(privacy.reason, "STRING", "DIMENSION")
+
+
+def _reason(bound: BoundQuery, need: int) -> str:
+    """Names the path with the fewest users of a row below its need."""
+    named = [_named(slot, "s", n) for n, slot in enumerate(bound.slots)]
+    named += [_named(slot, "m", n) for n, slot in enumerate(bound.own_slots)]
+    cases = " ".join(
+        f"WHEN {users_of(slot)} = du THEN du || ' ''{slot.source}'' users < {need} required'"
+        for slot in named
+    )
+    return f"CASE WHEN du < {need} THEN CASE {cases} END END"
+
+
+def _merged(bound: BoundQuery, extra: tuple[_Extra, ...], need: int) -> str:
+    """Values below their own need are NULL, and rows that are alike then are one."""
+    visible, keys = [], []
+    for number, column in enumerate(bound.columns):
+        own_need = NEEDED_USERS[min(column.bound.level, 3)]
+        value = f"c{number}"
+        if column.bound.level != NONE:
+            # A NONE stays: nulling it where only unrecognised people stand would lose traffic.
+            value = f"CASE WHEN du < {own_need} THEN NULL ELSE c{number} END"
+        if column.bound.role == "METRIC" and family(column.bound.data_type) == NUMBER:
+            visible.append(f"sum({value}) AS c{number}")
+        else:
+            visible.append(f"{value} AS c{number}")
+            keys.append(value)
+    for name, sql, _ in extra:
+        if name == "x1":
+            visible.append(f"sum({sql}) AS {name}")
+        else:
+            visible.append(f"{sql} AS {name}")
+            keys.append(sql)
+    keys.append(f"coalesce(du < {need}, FALSE)")
+    return f"SELECT {', '.join(visible)} FROM counted GROUP BY {', '.join(keys)}"  # noqa: S608  own names
+
+
+def _finished(
+    parts: list[str],
+    relation: str,
+    columns: list[Column],
+    extra: tuple[_Extra, ...],
+) -> Guarded:
+    names = [f"c{number}" for number in range(len(columns))] + [name for name, _, _ in extra]
+    shown = [*columns, *(column for _, _, column in extra)]
+    texts = [
+        f"{_text(name, column.data_type)} AS v{number}"
+        for number, (name, column) in enumerate(zip(names, shown, strict=True))
+    ]
+    sql = f"WITH {', '.join(parts)} SELECT {', '.join(texts)} FROM {relation} ORDER BY ALL"  # noqa: S608  own names
+    return Guarded(sql, tuple(shown))
+
+
+def _text(name: str, data_type: str) -> str:
+    match data_type:
+        case "DATE":
+            return f"strftime({name}, '%Y-%m-%d')"
+        case "TIMESTAMP":
+            return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%g')"
+        case _:
+            return f"CAST({name} AS VARCHAR)"
