@@ -7,7 +7,14 @@ given, anything after a complete JSON object is ignored.
 import json
 from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_serializer,
+)
 from pydantic.alias_generators import to_camel
 
 from services.simulator.advertisers import AdvertiserId
@@ -35,6 +42,15 @@ class ArrayType(_Body):
     type: Literal["ARRAY"]
     element_data_type: str = "STRING"
     element_nullable: bool = False
+
+    @model_serializer
+    def _whole(self) -> dict[str, object]:
+        """Every member, also those that the caller left out."""
+        return {
+            "type": self.type,
+            "elementDataType": self.element_data_type,
+            "elementNullable": self.element_nullable,
+        }
 
 
 class InputParameter(_Body):

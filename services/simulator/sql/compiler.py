@@ -5,7 +5,7 @@ text, so it is remembered: one workflow is usually put on many instances.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import sqlglot
@@ -30,6 +30,8 @@ class CompiledQuery:
     parameters: frozenset[str]
     """Names used by CUSTOM_PARAMETER."""
     directives: Directives
+    declared: Mapping[str, str] = field(default_factory=dict)
+    """Data types of the input parameters."""
 
 
 def compile_query(sql: str, declared: Mapping[str, str]) -> CompiledQuery:
@@ -52,7 +54,9 @@ def _compiled(sql: str, declared: tuple[tuple[str, str], ...]) -> CompiledQuery:
         columns = Binder(source, dict(declared)).columns(tree)
     except RecursionError:
         raise CompileError("The query is nested too deeply.") from None
-    return CompiledQuery(sql, columns or _UNKNOWN_RESULT, _parameters(tree), directives)
+    return CompiledQuery(
+        sql, columns or _UNKNOWN_RESULT, _parameters(tree), directives, dict(declared)
+    )
 
 
 def _parsed(source: Source) -> exp.Expr:

@@ -70,7 +70,9 @@ class Keeper:
         workflows = dict(self._present())
         for key, body in workflows.items():
             if self._workflows.get(key) is not body:
-                changes.workflows.append((*key, body.model_dump_json(by_alias=True)))
+                changes.workflows.append(
+                    (*key, body.model_dump_json(by_alias=True, exclude_unset=True))
+                )
         changes.workflows_gone = [key for key in self._workflows if key not in workflows]
         self._workflows = workflows
 

@@ -128,5 +128,5 @@ class Workflows:
 
 
 def _render(workflow_id: str, body: WorkflowBody) -> dict[str, object]:
-    members = body.model_dump(by_alias=True, exclude_none=True, exclude_defaults=True)
+    members = body.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
     return dict(sorted({**members, "workflowId": workflow_id}.items()))

@@ -2,6 +2,8 @@
 
 import pytest
 
+SQL = "SELECT campaign, SUM(impressions) AS imps FROM dsp_impressions GROUP BY campaign"
+
 
 @pytest.fixture
 def base(amc) -> str:
@@ -24,3 +26,45 @@ def later(amc):
         amc.log_in()
 
     return pass_
+
+
+@pytest.fixture
+async def unlimited(client):
+    """No request rate: these tests are about other things."""
+    await client.put("/_simulator/switches", json={"limits_enabled": False})
+
+
+@pytest.fixture
+def save(client, base, unlimited):
+    """Saves a workflow, `wf` by default."""
+
+    async def saving(workflow_id: str = "wf", sql: str = SQL, **members):
+        body = {"workflowId": workflow_id, "sqlQuery": sql, **members}
+        return await client.post(f"{base}/workflows", json=body)
+
+    return saving
+
+
+@pytest.fixture
+def run(client, base, save):
+    """Runs `wf`, which is saved if it is not there, and gives the answer."""
+
+    async def running(**members):
+        await save()
+        body = {"workflowId": "wf", **members}
+        return await client.post(f"{base}/workflowExecutions", json=body)
+
+    return running
+
+
+@pytest.fixture
+def done(client, base, run, later):
+    """Runs `wf` and gives the execution as it ended."""
+
+    async def finishing(**members) -> dict:
+        made = (await run(**members)).json()
+        later(100_000)
+        path = f"{base}/workflowExecutions/{made['workflowExecutionId']}"
+        return (await client.get(path)).json()
+
+    return finishing
