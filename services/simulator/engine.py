@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from services.simulator.admission import budget_refusal
 from services.simulator.clock import Clock
@@ -20,6 +21,29 @@ from services.simulator.switches import Switches
 from services.simulator.world import Account, Instance
 
 _Event = Callable[[float], None]
+_LOOK_AGAIN_SECONDS = 0.05
+
+
+class Runs(Protocol):
+    """Works out results beside the event loop."""
+
+    def wants(self, execution: Execution) -> bool:
+        """Whether the result is worked out, not made up."""
+
+    def start(self, execution: Execution) -> None:
+        """Begins; called once, with RUNNING."""
+
+    def stop(self, execution: Execution) -> None:
+        """The result is not wanted any more."""
+
+    def is_done(self, execution: Execution) -> bool:
+        """Also true for one that was never started."""
+
+    def failure(self, execution: Execution) -> str | None:
+        """Why one that is done has no result."""
+
+    def close(self) -> None:
+        """Stops all; called once, last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,8 @@ class Engine:
         self._events: list[tuple[float, int, _Event]] = []
         self._sequence = itertools.count()
         self._by_id: dict[str, Execution] = {}
+        self.runs: Runs | None = None
+        """Who works results out; None if all are made up."""
         self.touched: set[Execution] | None = None
         """What changed since somebody who keeps state emptied it; None if nobody does."""
 
@@ -186,6 +212,8 @@ class Engine:
         tally = instance.traffic.tally
         tally.peak_running = max(tally.peak_running, instance.running)
         self._schedule_end(execution, at)
+        if self.runs is not None and self.runs.wants(execution):
+            self.runs.start(execution)
 
     def _schedule_end(self, execution: Execution, started_at: float) -> None:
         timeout = execution.order.body.workflow_execution_timeout_seconds
@@ -203,8 +231,14 @@ class Engine:
             self._finish(execution, Status.FAILED, at, reason)
         elif order.query.directives.fail is not None:
             self._finish(execution, Status.FAILED, at, order.query.directives.fail)
+        elif self.runs is not None and not self.runs.is_done(execution):
+            # The data were slower than the model; a later look finds the same result.
+            again = max(at, self._clock.now()) + _LOOK_AGAIN_SECONDS
+            self.at(again, partial(self._end_run, execution))
         else:
-            self._finish(execution, Status.SUCCEEDED, at)
+            failure = self.runs.failure(execution) if self.runs is not None else None
+            status = Status.SUCCEEDED if failure is None else Status.FAILED
+            self._finish(execution, status, at, failure)
 
     def _finish(
         self, execution: Execution, status: Status, at: float, reason: str | None = None
@@ -215,6 +249,8 @@ class Engine:
         execution.status, execution.status_reason = status, reason
         execution.finished_at = execution.updated_at = at
         self._changed(execution)
+        if self.runs is not None and status is not Status.SUCCEEDED:
+            self.runs.stop(execution)
         instance.active -= 1
         account.active -= 1
         instance.traffic.tally.finished[status] += 1

@@ -51,5 +51,7 @@ def serve(settings: SimulatorSettings) -> None:
         f"simulator: listening on http://{host}:{opened.getsockname()[1]}", flush=True
     )
     StoppableServer(config).run(sockets=[opened])
+    if simulator.engine.runs is not None:
+        simulator.engine.runs.close()
     if keeper is not None:
         keeper.close()

@@ -1,8 +1,9 @@
 """What the simulator can be told at start, by flags or by AMCFLOW_SIMULATOR_* variables."""
 
+import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
@@ -57,6 +58,16 @@ class SimulatorSettings(BaseSettings):
     rotate_refresh_tokens: CliImplicitFlag[bool] = Field(
         False, description="start value of the switch of the same name"
     )
+
+    engine: Literal["made-up", "duckdb"] = Field(
+        "made-up", description="duckdb runs the SQL over invented traffic"
+    )
+    users: int = Field(50_000, ge=10, description="per instance, for --engine duckdb")
+    data_folder: Path = Field(
+        Path(tempfile.gettempdir()) / "amcflow-simulator",
+        description="where --engine duckdb keeps the data it invents",
+    )
+    memory_megabytes: int = Field(200, ge=50, description="of one data file's queries")
 
     fault_profile: ProfileName = Field(
         "calm", description="calm, strict, flaky or hostile: see the README"

@@ -4,7 +4,7 @@ import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from services.simulator.clock import Clock
 from services.simulator.distribution import Distribution, seeded
@@ -20,6 +20,9 @@ from services.simulator.switches import Switches
 from services.simulator.tokens import Tokens
 from services.simulator.traffic import Tally
 from services.simulator.world import DEFAULT_WORLD, Instance, World, WorldDocument
+
+if TYPE_CHECKING:
+    from services.simulator.duck.executions import SqlRuns
 
 
 class ResultBucket(Protocol):
@@ -101,6 +104,7 @@ def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
         max_concurrent_executions=settings.max_concurrent_executions,
         max_concurrent_executions_per_account=settings.max_concurrent_executions_per_account,
         rotate_refresh_tokens=settings.rotate_refresh_tokens,
+        refuse_what_cannot_run=settings.engine == "duckdb",
     )
     pace = Pace(
         time_scale=settings.time_scale,
@@ -126,6 +130,8 @@ def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
         faults=Faults(seeded(settings.seed, "faults")),
         journal=Journal(settings.journal_size),
     )
+    if settings.engine == "duckdb":
+        simulator.engine.runs = simulator.results.worked = _sql_runs(settings)
     if settings.s3_endpoint is not None:
         simulator.bucket = _bucket(settings, simulator.results)
     simulator.choose_profile(settings.fault_profile)
@@ -136,6 +142,18 @@ def _first_world(settings: SimulatorSettings) -> WorldDocument:
     if settings.world is None:
         return DEFAULT_WORLD
     return WorldDocument.model_validate_json(settings.world.read_bytes())
+
+
+def _sql_runs(settings: SimulatorSettings) -> "SqlRuns":
+    # DuckDB is an optional dependency, wanted by nobody else.
+    from services.simulator.duck.executions import build_sql_runs  # noqa: PLC0415  see above
+
+    return build_sql_runs(
+        settings.data_folder,
+        seed=settings.seed,
+        users=settings.users,
+        memory_megabytes=settings.memory_megabytes,
+    )
 
 
 def _bucket(settings: SimulatorSettings, results: Results) -> ResultBucket:

@@ -59,5 +59,7 @@ class Switches(BaseModel):
     """Executions per instance and UTC day before one is refused with 429; stale prose says 30."""
     list_lag_seconds: float = Field(0, ge=0, le=86_400)
     """Lists of executions show what was true so many seconds ago."""
+    refuse_what_cannot_run: bool = False
+    """A query that --engine duckdb cannot run is refused when it is saved, not when it runs."""
     rotate_refresh_tokens: bool = False
     """A refresh answers with a new refresh token; the old one is good for nothing then."""

@@ -15,9 +15,9 @@ import duckdb
 from services.simulator.duck.facts import Facts
 from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
-from services.simulator.duck.result_file import ResultFile, Row, write_result
 from services.simulator.duck.store import Store
 from services.simulator.duck.thresholds import Privacy
+from services.simulator.results.file import ResultFile, Row, write_result
 from services.simulator.sql.source import CompileError
 
 _WORKERS = 2

@@ -132,7 +132,9 @@ class Executions:
         switches = self.simulator.switches
         if body.workflow is not None:
             workflow_id = body.workflow.workflow_id or f"transient_{uuid4()}"
-            return workflow_id, compile_workflow(workflow_id, body.workflow, switches)
+            sandbox = instance.entry.type == "SANDBOX"
+            compiled = compile_workflow(workflow_id, body.workflow, switches, sandbox=sandbox)
+            return workflow_id, compiled
         workflow_id = body.workflow_id or ""
         if workflow_id not in instance.workflows:
             raise unknown_workflow(workflow_id, switches)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from services.simulator.admission import undeclared_text
 from services.simulator.bodies import WorkflowBody, read_body
+from services.simulator.duck.checks import checked
 from services.simulator.execution import Workflow
 from services.simulator.output_columns import first_difference
 from services.simulator.refusal import Refusal
@@ -25,13 +26,18 @@ _BASE = "/amc/reporting/{instance_id}/workflows"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
 
-def compile_workflow(workflow_id: str, body: WorkflowBody, switches: Switches) -> Workflow:
+def compile_workflow(
+    workflow_id: str, body: WorkflowBody, switches: Switches, *, sandbox: bool
+) -> Workflow:
     """The workflow as saved; Refusal 400 in AMC's words if it does not compile."""
     if body.sql_query is None:
         raise Refusal(400, "sqlQuery must be provided.")
     declared = {parameter.name: parameter.sql_type for parameter in body.input_parameters}
     try:
-        workflow = Workflow(body, compile_query(body.sql_query, declared))
+        query = compile_query(body.sql_query, declared)
+        if switches.refuse_what_cannot_run:
+            query = checked(query, body, sandbox=sandbox)
+        workflow = Workflow(body, query)
     except CompileError as error:
         raise _uncompilable(workflow_id, str(error)) from None
     if workflow.undeclared and switches.undeclared_parameters == "create":
@@ -90,7 +96,7 @@ class Workflows:
             member = self.simulator.switches.duplicate_workflow_member
             status = self.simulator.switches.duplicate_workflow_status
             raise Refusal(status, text, extra={} if member == "details" else {"message": text})
-        instance.workflows[workflow_id] = self._compiled(workflow_id, body)
+        instance.workflows[workflow_id] = self._compiled(instance, workflow_id, body)
         instance.traffic.tally.workflows_created += 1
         return empty_object()
 
@@ -103,7 +109,7 @@ class Workflows:
         instance, workflow_id = self._named(request)
         body = read_body(WorkflowBody, await request.body())
         runs = instance.workflows[workflow_id].runs
-        instance.workflows[workflow_id] = self._compiled(workflow_id, body)
+        instance.workflows[workflow_id] = self._compiled(instance, workflow_id, body)
         instance.workflows[workflow_id].runs = runs
         return empty_object()
 
@@ -116,8 +122,9 @@ class Workflows:
         del instance.workflows[workflow_id]
         return empty_object()
 
-    def _compiled(self, workflow_id: str, body: WorkflowBody) -> Workflow:
-        return compile_workflow(workflow_id, body, self.simulator.switches)
+    def _compiled(self, instance: Instance, workflow_id: str, body: WorkflowBody) -> Workflow:
+        sandbox = instance.entry.type == "SANDBOX"
+        return compile_workflow(workflow_id, body, self.simulator.switches, sandbox=sandbox)
 
     def _named(self, request: Request) -> tuple[Instance, str]:
         instance = self.door.instance(request)

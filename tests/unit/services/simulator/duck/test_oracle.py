@@ -83,7 +83,7 @@ def plans(draw) -> str:
     key, other = draw(st.permutations(DIMENSIONS))[:2]
     by_user = draw(st.booleans())
     inner, second = draw(grouped(key, by_user=by_user)), draw(grouped(key, by_user=by_user))
-    finer = inner.replace(key, f"{key}, {other}")
+    finer = draw(grouped(f"{key}, {other}", by_user=by_user))
     bucket = f"CASE WHEN b > {draw(st.integers(1, 6))} THEN 'many' ELSE 'few' END"
     kind = draw(st.sampled_from(["JOIN", "LEFT JOIN", "FULL JOIN"]))
     on = f"p.{key} = q.{key}" + (" AND p.user_id = q.user_id" if by_user else "")

@@ -1,0 +1,28 @@
+"""What of a workflow's definition bears on running its SQL."""
+
+from dataclasses import replace
+
+from services.simulator.bodies import WorkflowBody
+from services.simulator.duck.facts import Facts
+from services.simulator.duck.prepare import prepare
+from services.simulator.duck.thresholds import Privacy
+from services.simulator.sql.compiler import CompiledQuery
+
+
+def checked(query: CompiledQuery, body: WorkflowBody, *, sandbox: bool) -> CompiledQuery:
+    """The query with the columns that running it gives; CompileError if it cannot be run."""
+    facts = Facts(types=query.declared, controls=not sandbox)
+    found = prepare(query.sql, facts, privacy_of(body, controls=not sandbox))
+    return replace(query, columns=found.columns)
+
+
+def privacy_of(body: WorkflowBody | None, *, controls: bool) -> Privacy:
+    if body is None:
+        return Privacy(controls=controls)
+    return Privacy(
+        remove_values=body.privacy_filtering_behavior == "REMOVE_VALUES",
+        discriminator=body.filtered_metrics_discriminator_column,
+        user_count=body.distinct_user_count_column,
+        reason=body.filtered_reason_column,
+        controls=controls,
+    )
