@@ -31,7 +31,7 @@ def open_bucket(settings: SimulatorSettings) -> S3Store:
         secret_access_key=settings.s3_secret_access_key.get_secret_value(),
         virtual_hosted_style_request=False,
         client_options={"allow_http": True},
-        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
+        retry_config={"max_retries": 1, "retry_timeout": timedelta(seconds=3)},
     )
 
 

@@ -23,7 +23,7 @@ def store() -> Iterator[str]:
 
 def flags(endpoint: str) -> tuple[str, ...]:
     quick = ("--time-scale", "600", "--duration-profile", "fixed:1", "--part-bytes", "20000")
-    return ("--s3-endpoint", endpoint, *quick)
+    return ("--s3-endpoint", endpoint, "--requests-per-second", "10000", *quick)
 
 
 def links(amc: httpx.Client, execution_id: str) -> httpx.Response:
