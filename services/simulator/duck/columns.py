@@ -97,7 +97,7 @@ _PLACE = {
 _SHOWN = {
     "impressions": "1",
     "impression_cost": "f.cost",
-    "total_cost": "f.cost * 1.1",
+    "total_cost": "f.cost * 1.125",
     "supply_cost": "f.cost",
     "platform_fee": "f.cost // 20",
     "audience_fee": "f.cost // 25",

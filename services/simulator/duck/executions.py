@@ -1,9 +1,12 @@
 """Executions whose SQL is run: started with RUNNING, held until AMC would be done, or stopped."""
 
+import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import finalize
 
 from services.simulator.clock import moment
 from services.simulator.duck.checks import privacy_of
@@ -22,7 +25,7 @@ class SqlRuns:
     runner: Runner
     seed: int
     users: int
-    _files: tempfile.TemporaryDirectory[str]
+    _remove_files: Callable[[], object]
     _runs: dict[str, Run] = field(default_factory=dict)
 
     def wants(self, execution: Execution) -> bool:
@@ -65,7 +68,7 @@ class SqlRuns:
         for run in self._runs.values():
             run.stop()
         self.runner.close()
-        self._files.cleanup()
+        self._remove_files()
 
     def _job(self, execution: Execution) -> Job:
         order, instance = execution.order, execution.instance
@@ -86,9 +89,10 @@ class SqlRuns:
 
 def build_sql_runs(folder: Path, *, seed: int, users: int, memory_megabytes: int) -> SqlRuns:
     """Data files are kept under `folder`, for whoever comes with the same plan."""
-    files = tempfile.TemporaryDirectory(prefix="amcflow-results-")
-    runner = Runner(Store(folder, memory_megabytes), Path(files.name))
-    return SqlRuns(runner, seed, users, files)
+    files = tempfile.mkdtemp(prefix="amcflow-results-")
+    runner = Runner(Store(folder, memory_megabytes), Path(files))
+    # Also for a simulator that nobody closes.
+    return SqlRuns(runner, seed, users, finalize(runner, shutil.rmtree, files, ignore_errors=True))
 
 
 def _naive(when: datetime) -> datetime:
