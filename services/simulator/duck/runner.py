@@ -22,6 +22,7 @@ from services.simulator.sql.source import CompileError
 
 _WORKERS = 2
 _BATCH = 2000
+_AGAIN_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,13 @@ class Run:
         """Interrupts the query, now or as soon as it starts."""
         with self._lock:
             self._stopped = True
-            if self._cursor is not None:
-                self._cursor.interrupt()
+            if self._cursor is None:
+                return
+            self._cursor.interrupt()
+        # An interrupt just before the query begins is lost; so until it has ended, another one.
+        again = Timer(_AGAIN_SECONDS, self.stop)
+        again.daemon = True
+        again.start()
 
     def adopt(self, cursor: duckdb.DuckDBPyConnection | None) -> bool:
         """Takes the cursor that the query is about to use; False if it is not wanted any more."""
