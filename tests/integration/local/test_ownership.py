@@ -45,8 +45,8 @@ def test_servers_end_with_a_killed_parent_and_the_next_start_sweeps_its_folder()
     assert len(servers) >= 3  # Postgres with its helpers, the broker, epmd
     assert wait_until(lambda: not any(map(is_alive, servers)), seconds=20)
     assert wait_until(lambda: not servers_in(folder), seconds=20)
-    assert folder in sweep(folder.parent)
-    assert not folder.exists()
+    sweep(folder.parent)  # another start on this machine may be doing the same just now
+    assert wait_until(lambda: not folder.exists(), seconds=20)
 
 
 def test_a_broker_still_starting_ends_with_its_parent_too() -> None:
