@@ -1,5 +1,6 @@
 """Runs beside the loop: files, stopping, isolation, the same answer twice."""
 
+import shutil
 from dataclasses import replace
 
 import duckdb
@@ -20,8 +21,12 @@ ENDLESS = """SELECT a.campaign, COUNT(*) AS n FROM dsp_impressions a, dsp_impres
 
 
 @pytest.fixture
-def store(data_file):
-    opened = Store(data_file.parent, memory_megabytes=200)
+def store(data_file, tmp_path):
+    # A file of its own: in one process DuckDB opens a file with one configuration only.
+    folder = tmp_path / "data"
+    folder.mkdir()
+    shutil.copy(data_file, folder)
+    opened = Store(folder, memory_megabytes=200)
     yield opened
     opened.close()
 
