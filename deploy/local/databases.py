@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-import threading
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -47,18 +46,8 @@ def server_version(url: str) -> str:
 
     In a thread of its own, because the caller may or may not be inside an event loop.
     """
-    answer: Future[str] = Future()
-
-    def ask() -> None:
-        try:
-            answer.set_result(asyncio.run(_show_version(url)))
-        except BaseException as error:  # noqa: BLE001 - carried to the caller
-            answer.set_exception(error)
-
-    thread = threading.Thread(target=ask, name="server-version")
-    thread.start()
-    thread.join()
-    return answer.result()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="server-version") as thread:
+        return thread.submit(asyncio.run, _show_version(url)).result()
 
 
 async def _show_version(url: str) -> str:
