@@ -22,7 +22,7 @@ from deploy.local.ports import free_ports, is_free
 from deploy.local.profiles import DURABLE, Profile
 from deploy.local.readiness import answers_http
 from deploy.local.stack_file import StackFile, write_stack_file
-from deploy.local.supervisor import ProcessSpec, Supervisor
+from deploy.local.supervisor import Patience, ProcessSpec, Supervisor
 from deploy.migrate import migrate as bring_up_to_date
 from shared.security.keys import new_stack_keys
 from shared.security.service_tokens import new_service_token
@@ -64,10 +64,20 @@ class Secrets:
 
 
 @dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the services find the servers and Amazon."""
+
+    database_url: str
+    amqp_url: str
+    simulator_url: str
+
+
+@dataclass(frozen=True, slots=True)
 class StackOptions:
     """What differs between `up`, the demo and the tests."""
 
     replicas: int = 1
+    apis: int = 1
     folder: Path = DATA
     logs: Path = LOGS
     profile: Profile = DURABLE
@@ -75,6 +85,11 @@ class StackOptions:
     """Settings of the simulator, without their prefix, such as TIME_SCALE."""
     services: Mapping[str, str] = field(default_factory=dict)
     """Settings of all services."""
+    of_replica: Callable[[str, int], Mapping[str, str]] = lambda _name, _number: {}
+    """Settings of one process, asked for again each time it starts."""
+    detour: Callable[[Addresses], Addresses] = lambda direct: direct
+    """What the services get in place of the direct addresses: a test's proxies."""
+    patience: Patience = field(default_factory=Patience)
     fixed_ports: bool = True
     token_name: str = "local"  # noqa: S105 (a name)
 
@@ -83,11 +98,16 @@ class StackOptions:
 class RunningStack:
     """A stack that answers."""
 
-    api_url: str
+    api_urls: Sequence[str]
     simulator_url: str
     found: Found
     secrets: Secrets
     supervisor: Supervisor
+
+    @property
+    def api_url(self) -> str:
+        """The first API; all of them are alike."""
+        return self.api_urls[0]
 
     def as_file(self) -> StackFile:
         """What other programs need to reach it."""
@@ -112,12 +132,13 @@ def running_stack(
         say("migrating the schema, declaring exchanges and queues")
         bring_up_to_date(found.database_url, found.amqp_url)
         _store_token(found.database_url, secrets, options.token_name)
-        api_port, simulator_port, *metrics = _ports(options)
-        composition = Composition(options, found, secrets, api_port, simulator_port, metrics)
+        composition = Composition(options, found, secrets, *_ports(options))
         say(f"starting the simulator and {len(_WORKERS) + 1} services")
-        with Supervisor(composition.processes(), logs=options.logs, cwd=PROJECT) as supervisor:
+        with Supervisor(
+            composition.processes(), logs=options.logs, cwd=PROJECT, patience=options.patience
+        ) as supervisor:
             yield RunningStack(
-                composition.api_url, composition.simulator_url, found, secrets, supervisor
+                composition.api_urls, composition.simulator_url, found, secrets, supervisor
             )
 
 
@@ -128,47 +149,70 @@ class Composition:
     options: StackOptions
     found: Found
     secrets: Secrets
-    api_port: int
     simulator_port: int
+    api_ports: Sequence[int]
     metrics_ports: Sequence[int]
 
     @property
-    def api_url(self) -> str:
-        return f"http://127.0.0.1:{self.api_port}"
+    def api_urls(self) -> list[str]:
+        return [f"http://127.0.0.1:{port}" for port in self.api_ports]
 
     @property
     def simulator_url(self) -> str:
         return f"http://127.0.0.1:{self.simulator_port}"
 
+    @property
+    def seen(self) -> Addresses:
+        """The addresses that the services are given."""
+        found = self.found
+        return self.options.detour(
+            Addresses(found.database_url, found.amqp_url, self.simulator_url)
+        )
+
     def processes(self) -> list[ProcessSpec]:
         """The simulator first, the API last: when it answers, everything behind it works."""
         return [
             self._process(
-                "simulator", self._simulator(), lambda _: _answers(self.simulator_url, "simulator")
+                "simulator",
+                lambda _: self._simulator(),
+                lambda _: _answers(self.simulator_url, "simulator"),
             ),
             *(self._worker(number, name) for number, name in enumerate(_WORKERS)),
-            self._process("api", self._api(), lambda _: _answers(self.api_url, "api")),
+            self._process(
+                "api",
+                self._api,
+                lambda replica: _answers(self.api_urls[replica], "api"),
+                replicas=self.options.apis,
+            ),
         ]
 
     def _worker(self, number: int, name: str) -> ProcessSpec:
         replicas = self.options.replicas
         ports = self.metrics_ports[number * replicas : (number + 1) * replicas]
         environment = {**self._common(), **self._of(name)}
-        return ProcessSpec(
-            name=name,
-            argv=(sys.executable, "-m", f"services.{name}"),
-            env_of=lambda replica: {**environment, "AMCFLOW_METRICS_PORT": str(ports[replica])},
+        return self._process(
+            name,
+            lambda replica: {**environment, "AMCFLOW_METRICS_PORT": str(ports[replica])},
+            lambda replica: _consumes(ports[replica]),
             replicas=replicas,
-            ready=lambda replica: _consumes(ports[replica]),
         )
 
     def _process(
-        self, name: str, environment: Mapping[str, str], ready: Callable[[int], bool]
+        self,
+        name: str,
+        environment: Callable[[int], Mapping[str, str]],
+        ready: Callable[[int], bool],
+        *,
+        replicas: int = 1,
     ) -> ProcessSpec:
         return ProcessSpec(
             name=name,
             argv=(sys.executable, "-m", f"services.{name}"),
-            env_of=lambda _: environment,
+            env_of=lambda replica: {
+                **environment(replica),
+                **self.options.of_replica(name, replica),
+            },
+            replicas=replicas,
             ready=ready,
         )
 
@@ -180,13 +224,13 @@ class Composition:
     def _common(self) -> dict[str, str]:
         return {
             **self._base(),
-            "DATABASE_URL": self.found.database_url,
-            "AMQP_URL": self.found.amqp_url,
+            "DATABASE_URL": self.seen.database_url,
+            "AMQP_URL": self.seen.amqp_url,
             **self.options.services,
         }
 
     def _amazon(self) -> dict[str, str]:
-        return {"AMAZON_CLIENT_ID": CLIENT_ID, "AMCFLOW_SIMULATOR_URL": self.simulator_url}
+        return {"AMAZON_CLIENT_ID": CLIENT_ID, "AMCFLOW_SIMULATOR_URL": self.seen.simulator_url}
 
     def _of(self, name: str) -> dict[str, str]:
         if name == "scheduler":
@@ -201,12 +245,12 @@ class Composition:
             "AMAZON_CLIENT_SECRET": self.secrets.client_secret,
         }
 
-    def _api(self) -> dict[str, str]:
+    def _api(self, replica: int) -> dict[str, str]:
         return {
             **self._common(),
             "SEALING_PUBLIC_KEY": self.secrets.sealing_public_key,
             "AMCFLOW_API_HOST": "127.0.0.1",
-            "AMCFLOW_API_PORT": str(self.api_port),
+            "AMCFLOW_API_PORT": str(self.api_ports[replica]),
         }
 
     def _simulator(self) -> dict[str, str]:
@@ -254,13 +298,14 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _ports(options: StackOptions) -> list[int]:
-    free = free_ports(2 + len(_WORKERS) * options.replicas)
-    if not options.fixed_ports:
-        return free
-    wanted = (_API_PORT, _SIMULATOR_PORT)
-    first = [want if is_free(want) else free[place] for place, want in enumerate(wanted)]
-    return [*first, *free[2:]]
+def _ports(options: StackOptions) -> tuple[int, list[int], list[int]]:
+    """For the simulator, for each API, for the metrics of each worker."""
+    simulator, *free = free_ports(1 + options.apis + len(_WORKERS) * options.replicas)
+    apis, metrics = free[: options.apis], free[options.apis :]
+    if options.fixed_ports:
+        simulator = _SIMULATOR_PORT if is_free(_SIMULATOR_PORT) else simulator
+        apis[0] = _API_PORT if is_free(_API_PORT) else apis[0]
+    return simulator, apis, metrics
 
 
 def _store_token(database_url: str, secrets: Secrets, name: str) -> None:
