@@ -61,5 +61,7 @@ class Switches(BaseModel):
     """Lists of executions show what was true so many seconds ago."""
     refuse_what_cannot_run: bool = False
     """A query that --engine duckdb cannot run is refused when it is saved, not when it runs."""
+    basic_client_login: bool = True
+    """The token endpoint takes client_id and client_secret by HTTP Basic as well."""
     rotate_refresh_tokens: bool = False
     """A refresh answers with a new refresh token; the old one is good for nothing then."""

@@ -43,7 +43,7 @@ class Authorize:
         return self._refused(asked) or _consent_page(asked)
 
     async def decide(self, request: Request) -> Response:
-        form = form_of(await request.body(), "")
+        form = form_of(await request.body())
         asked = {name: form.get(name, "") for name in _CARRIED}
         refused = self._refused(asked)
         if refused is not None:

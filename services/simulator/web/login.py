@@ -1,9 +1,11 @@
 """Login with Amazon's token endpoint, with its error bodies; the page is in `authorize`."""
 
+import base64
+import binascii
 import hmac
 import json
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,10 +30,13 @@ class LoginError(Exception):
         self.description = description
 
 
-def form_of(raw: bytes, content_type: str) -> dict[str, str]:
-    """The members of a form or JSON body; none if it is neither."""
+def form_of(raw: bytes) -> dict[str, str]:
+    """The members of a form or JSON body, whatever its Content-Type says; none if it is neither.
+
+    Amazon's own client sends JSON without any Content-Type.
+    """
     text = raw.decode("utf-8", "replace")
-    if "json" not in content_type:
+    if not text.lstrip().startswith("{"):
         return dict(parse_qsl(text))
     try:
         value = json.loads(text)
@@ -39,6 +44,19 @@ def form_of(raw: bytes, content_type: str) -> dict[str, str]:
         return {}
     members = value.items() if isinstance(value, dict) else ()
     return {key: member for key, member in members if isinstance(member, str)}
+
+
+def _basic_login(header: str | None) -> dict[str, str]:
+    """client_id and client_secret of an HTTP Basic header, form-encoded as RFC 6749 2.3.1 has it."""
+    scheme, _, encoded = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return {}
+    client_id, _, client_secret = text.partition(":")
+    return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(client_secret)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +69,9 @@ class Login:
         return [Route("/auth/o2/token", self.token, methods=["POST"])]
 
     async def token(self, request: Request) -> Response:
-        form = form_of(await request.body(), request.headers.get("content-type", ""))
+        form = form_of(await request.body())
+        if self.simulator.switches.basic_client_login:
+            form = {**_basic_login(request.headers.get("authorization")), **form}
         tokens = self.simulator.tokens
         try:
             grant = self._grant(form)
@@ -86,7 +106,8 @@ class Login:
                 raise _missing(name)
         settings = self.simulator.settings
         secret = settings.client_secret.get_secret_value()
-        same_secret = hmac.compare_digest(form["client_secret"].encode(), secret.encode())
+        given = form["client_secret"].encode("utf-8", "replace")
+        same_secret = hmac.compare_digest(given, secret.encode())
         if form["client_id"] != settings.client_id or not same_secret:
             raise LoginError(401, "invalid_client", "Client authentication failed")
 

@@ -99,7 +99,7 @@ async def _pass_on(rule: FaultRule, exchange: Exchange, app: ASGIApp) -> None:
 async def _revoke_grant(exchange: Exchange) -> "_Replay":
     request = exchange.request
     raw = await request.body()
-    form = form_of(raw, request.headers.get("content-type", ""))
+    form = form_of(raw)
     grant = exchange.simulator.tokens.grant(form.get("refresh_token", ""))
     if grant is not None:
         exchange.simulator.tokens.revoke(grant)

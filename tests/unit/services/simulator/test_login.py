@@ -1,5 +1,7 @@
 """Section 3 of the contract: the token endpoint and what its tokens open."""
 
+import json
+
 import httpx
 import pytest
 
@@ -35,6 +37,42 @@ async def test_a_json_body_works_too(http, form):
     answer = await http.post("/auth/o2/token", json=form)
 
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_a_json_body_is_read_whatever_its_content_type_says(http, form, kind):
+    headers = {} if kind is None else {"Content-Type": kind}
+
+    answer = await http.post("/auth/o2/token", content=json.dumps(form), headers=headers)
+
+    assert answer.status_code == 200
+
+
+async def test_the_client_may_log_in_by_http_basic_unless_a_switch_forbids_it(http, form):
+    login = (form.pop("client_id"), form.pop("client_secret"))
+    taken = await http.post("/auth/o2/token", data=form, auth=login)
+    wrong = await http.post("/auth/o2/token", data=form, auth=(login[0], "wrong"))
+    await http.put("/_simulator/switches", json={"basic_client_login": False})
+    refused = await http.post("/auth/o2/token", data=form, auth=login)
+
+    assert (taken.status_code, wrong.status_code, refused.status_code) == (200, 401, 400)
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !!", "Basic /w==", "Basic Og==", "basic eA"])
+async def test_a_basic_header_that_says_nothing_counts_as_none(http, form, header):
+    del form["client_id"]
+
+    answer = await http.post("/auth/o2/token", data=form, headers={"Authorization": header})
+
+    assert answer.json()["error_description"].endswith(": client_id")
+
+
+async def test_a_secret_that_is_no_text_is_a_wrong_one(http, form):
+    content = json.dumps({**form, "client_secret": "\ud800"})
+
+    answer = await http.post("/auth/o2/token", content=content)
+
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 async def test_an_authorization_code_works_once(http, form):
