@@ -47,7 +47,7 @@ def form_of(raw: bytes) -> dict[str, str]:
 
 
 def _basic_login(header: str | None) -> dict[str, str]:
-    """client_id and client_secret of an HTTP Basic header, form-encoded as RFC 6749 2.3.1 has it."""
+    """The login in an HTTP Basic header, form-encoded first as RFC 6749 2.3.1 has it."""
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return {}
