@@ -7,6 +7,7 @@ begin with `AMCFLOW_`. No secret has a default. A file `.env` in the working dir
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
 from pydantic import (
@@ -60,7 +61,14 @@ class Group(BaseSettings):
     )
 
 
-class LogSettings(Group):
+class RehearsalSettings(Group):
+    """What tests set to rehearse faults; no installation does."""
+
+    stop_points_folder: Path | None = Field(None, validation_alias="AMCFLOW_STOP_POINTS_FOLDER")
+    """Where tests arm places in which a process ends or freezes itself."""
+
+
+class LogSettings(RehearsalSettings):
     """How much is logged; always JSON lines on stderr."""
 
     log_level: str = Field("INFO", validation_alias="AMCFLOW_LOG_LEVEL")

@@ -38,6 +38,7 @@ from shared.domain.errors import (
 from shared.domain.pacing import backoff
 from shared.messaging.messages import DownloadResult
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -133,8 +134,10 @@ class DownloadHandler:
 
     async def __call__(self, command: DownloadResult, delivery: Delivery, /) -> None:
         claim = await self.executions.claim_for_download(command.execution_id)
+        reach(StopPoint.DOWNLOAD_CLAIMED)
         try:
             await delivery.acknowledge()
+            reach(StopPoint.DOWNLOAD_ACKNOWLEDGED)
             async with kept(self.executions.renew, claim, life=self.lease):
                 loaded = await self._store(claim)
         except asyncio.CancelledError:
@@ -166,6 +169,7 @@ class DownloadHandler:
         columns, location = await self._described(claim)
         async with self.spool.session() as shelf:
             parts = await self._fetch(claim, shelf)
+            reach(StopPoint.DOWNLOAD_SPOOLED)
             return await self.results.load(
                 LoadOrder(
                     claim=claim,

@@ -34,6 +34,7 @@ from shared.domain.pacing import LookPace, backoff
 from shared.domain.remote import is_final
 from shared.messaging.messages import PollInstance
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
@@ -130,6 +131,7 @@ class PollHandler:
         instance = InstanceKey(command.instance_id)
         due = await self.looks.timer_due(instance)
         claim = await self.looks.claim_for_poll(instance, lease=self.policy.lease)
+        reach(StopPoint.POLL_CLAIMED)
         try:
             next_look = await self._look(claim)
         except DatabaseUnavailable:
@@ -137,6 +139,7 @@ class PollHandler:
         except (TransientError, PermanentError) as error:
             next_look = _wait_after(error)
         await self.looks.finish_look(claim, next_look=next_look, seen_due=due)
+        reach(StopPoint.POLL_FINISHED)
 
     async def _look(self, claim: PollClaim) -> timedelta | None:
         late = [work.execution_id for work in claim.work if is_overdue(work, claim.now)]
@@ -167,8 +170,10 @@ class PollHandler:
                 next_token=next_token,
                 give_up_at=errand.give_up_at,
             )
+            reach(StopPoint.POLL_LISTED)
             ours = _each_once(page.executions, unseen)
             freed += await self._observe(errand, ours, unseen)
+            reach(StopPoint.POLL_OBSERVED)
             await self._look_for_strays(errand, page.executions)
             next_token = page.next_token
             if next_token is None or not self._is_worth_another(errand, ours, unseen):

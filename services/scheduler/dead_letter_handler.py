@@ -15,6 +15,7 @@ from shared.domain.errors import UndecodableMessage
 from shared.messaging.envelope import DEAD_DETAIL_HEADER, DEAD_QUEUE_HEADER, ReceivedMessage
 from shared.messaging.messages import DownloadResult, SubmitExecution
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -50,9 +51,11 @@ class DeadLetterHandler:
                 reason=f"{reason}: {detail}" if detail else reason,
             )
         )
+        reach(StopPoint.DEAD_LETTER_RECORDED)
         execution_id = _execution_of(received)
         if execution_id is not None:
             await self.letters.fail_parked(execution_id, reason=reason)
+            reach(StopPoint.DEAD_LETTER_ENDED)
         log.error("message_parked", queue=received.queue, type=received.type, reason=reason)
 
 

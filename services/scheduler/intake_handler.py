@@ -21,6 +21,7 @@ from shared.messaging.messages import AcceptedItem, ExecutionsAccepted, RequestE
 from shared.messaging.publisher import Publisher
 from shared.messaging.replies import answer
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -64,8 +65,10 @@ class IntakeHandler:
             raise UnknownInRequest(
                 error.message, problems=error.problems, hint=error.hint
             ) from error
+        reach(StopPoint.INTAKE_ACCEPTED)
         log.info("request_accepted", request_id=request.request_id, items=len(accepted.items))
         await answer(self.publisher, received, _reply(request, accepted))
+        reach(StopPoint.INTAKE_ANSWERED)
 
 
 def _items(request: RequestExecutions) -> list[ExecutionItem]:

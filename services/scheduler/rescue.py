@@ -11,6 +11,7 @@ from typing import Protocol
 
 from shared.domain.errors import DatabaseUnavailable
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -38,6 +39,7 @@ class Rescuer:
                 log.warning("rescue_interrupted", error=error.message)
             else:
                 if done:
+                    reach(StopPoint.RESCUE_COMMITTED)
                     self.wake_relay()
                     log.info("work_rescued", **done)
             try:

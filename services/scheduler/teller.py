@@ -20,6 +20,7 @@ from shared.messaging.messages import ExecutionChanged
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import Topology
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -75,9 +76,11 @@ class Teller:
             for each in events
             if each.to_state is not None and each.execution_id in owners
         ]
+        reach(StopPoint.TELL_READ)
         for receipt in await self.publisher.publish_many(messages) if messages else ():
             if receipt.error is not None:
                 raise receipt.error
+        reach(StopPoint.TELL_PUBLISHED)
         await self.positions.remember(self.tail.safe_point)
         return len(events)
 

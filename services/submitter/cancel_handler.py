@@ -25,6 +25,7 @@ from shared.domain.ids import AmcExecutionId, InstanceKey
 from shared.domain.pacing import backoff
 from shared.messaging.messages import CancelExecution, CancelStray
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 from shared.runtime.reach import Reach
 from shared.security.secrets import AccessToken
 
@@ -92,6 +93,7 @@ class CancelHandler:
         except StaleTransition:
             await self.cancellations.done(command.execution_id)
             raise
+        reach(StopPoint.CANCEL_READ)
         try:
             outcome = await self.cancel(work.destination, work.amc_execution_id)
         except DatabaseUnavailable:
@@ -104,10 +106,12 @@ class CancelHandler:
         except PermanentError as error:
             log.warning("cancellation_refused", error_code=error.code, error=error.message)
         else:
+            reach(StopPoint.CANCEL_ANSWERED)
             log.info("cancellation_sent", outcome=outcome)
         # Asked again until a look finds it final; then `work_of` ends the chain.
         await self.cancellations.try_again(command.execution_id, wait=_ASK_AGAIN)
         await self.cancellations.look_soon(work.destination.instance)
+        reach(StopPoint.CANCEL_RECORDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +126,6 @@ class CancelStrayHandler:
         stray = AmcExecutionId(command.amc_execution_id)
         destination = await self.cancellations.destination(instance)
         outcome = await self.cancel(destination, stray)
+        reach(StopPoint.STRAY_ANSWERED)
         await self.cancellations.stray_cancelled(instance, stray)
         log.warning("stray_cancelled", amc_execution_id=stray, outcome=outcome)

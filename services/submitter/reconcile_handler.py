@@ -31,6 +31,7 @@ from shared.domain.ids import AmcExecutionId, AmcWorkflowId
 from shared.domain.pacing import backoff
 from shared.messaging.messages import ReconcileExecution
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
@@ -85,6 +86,7 @@ class ReconcileHandler:
 
     async def __call__(self, command: ReconcileExecution, /) -> None:
         claim = await self.doubts.claim_for_reconciliation(command.execution_id, lease=self.lease)
+        reach(StopPoint.RECONCILE_CLAIMED)
         try:
             listed = await self._list(claim)
         except DatabaseUnavailable:
@@ -92,13 +94,16 @@ class ReconcileHandler:
         except (TransientError, PermanentError) as error:
             await self._look_again(claim, error)
             return
+        reach(StopPoint.RECONCILE_LISTED)
         adopted = await self.doubts.adopt_oldest_unowned(
             claim, candidates_for(claim, listed), fingerprint=fingerprint_of(claim)
         )
         if adopted is not None:
+            reach(StopPoint.RECONCILE_RECORDED)
             log.info("doubt_settled", outcome="adopted", amc_execution_id=adopted)
             return
         outcome = await self.doubts.give_up_attempt(claim)
+        reach(StopPoint.RECONCILE_RECORDED)
         log.info("doubt_settled", outcome=outcome, attempt=claim.attempt)
 
     async def _list(self, claim: DoubtClaim) -> list[RemoteExecution]:

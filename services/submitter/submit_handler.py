@@ -42,6 +42,7 @@ from shared.domain.ids import AmcExecutionId, AmcWorkflowId, InstanceKey
 from shared.domain.pacing import backoff, timeout_with_marker
 from shared.messaging.messages import SubmitExecution
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
@@ -140,6 +141,7 @@ class SubmitHandler:
         claim = await self.submissions.claim_for_submission(
             command.execution_id, lease=self.policy.lease
         )
+        reach(StopPoint.SUBMIT_CLAIMED)
         if claim.is_cancel_requested:
             await self.submissions.mark_cancelled(claim)
         elif claim.is_held:
@@ -154,15 +156,19 @@ class SubmitHandler:
         except (DatabaseUnavailable, StaleTransition):
             raise
         except TransientError as error:
+            reach(StopPoint.SUBMIT_REFUSED)
             await self._come_back(claim, error)
         except InDoubtError as error:
             log.warning("submission_in_doubt", attempt=claim.attempt + 1, error=error.message)
         except RemoteNotFound as error:
+            reach(StopPoint.SUBMIT_REFUSED)
             await self._recreate_workflow(claim, error)
         except PermanentError as error:
+            reach(StopPoint.SUBMIT_REFUSED)
             await self.submissions.mark_failed(claim, error)
             log.info("execution_refused", error_code=error.code)
         else:
+            reach(StopPoint.SUBMIT_ANSWERED)
             await self._bind(claim, remote)
 
     async def _send(
@@ -172,13 +178,16 @@ class SubmitHandler:
         last_send = claimed_at + (self.policy.lease - self.policy.http_timeout).total_seconds()
         if not claim.is_workflow_known:
             await self._make_workflow_known(claim, at, give_up_at=last_send)
+        reach(StopPoint.SUBMIT_WORKFLOW_KNOWN)
         # A handshake outlasts a permit, so the connection comes first.
         await self.amc.warm_up(at.target)
         permit = await self._book(claim, last_send)
+        reach(StopPoint.SUBMIT_PERMIT_BOOKED)
         timeout_seconds = timeout_with_marker(
             claim.deadline_seconds, is_marked=self.policy.is_marked
         )
         await self._intend(claim, timeout_seconds)
+        reach(StopPoint.SUBMIT_INTENDED)
         request = ExecutionRequest(
             amc_workflow_id=claim.run.amc_workflow_id,
             time_window=window_of(claim.run),
@@ -201,6 +210,7 @@ class SubmitHandler:
             ),
             give_up_at=give_up_at,
         )
+        reach(StopPoint.SUBMIT_WORKFLOW_CREATED)
         await self.submissions.remember_workflow(at.target.instance, claim.run.amc_workflow_id)
 
     async def _book(self, claim: SubmissionClaim, last_send: float) -> Permit:
@@ -237,6 +247,7 @@ class SubmitHandler:
                     raise
                 await self.sleep(backoff(tries).total_seconds())
             else:
+                reach(StopPoint.SUBMIT_BOUND)
                 log.info("execution_submitted", amc_execution_id=remote.amc_execution_id)
                 return
 

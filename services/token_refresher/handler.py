@@ -26,6 +26,7 @@ from shared.domain.errors import (
 from shared.domain.pacing import backoff
 from shared.messaging.messages import RefreshCredential
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 from shared.security.sealing import SealingPrivateKey
 from shared.security.secrets import RefreshToken
 from shared.security.tokens import SealedTokenUnreadable, TokenContext, TokenKind, TokenVault
@@ -90,6 +91,7 @@ class RefreshHandler:
 
     async def __call__(self, command: RefreshCredential, /) -> None:
         claim = await self.refreshes.claim_for_refresh(command.credential_id, lease=self.lease)
+        reach(StopPoint.REFRESH_CLAIMED)
         try:
             await self._refresh(claim)
         except DatabaseUnavailable:
@@ -108,6 +110,7 @@ class RefreshHandler:
             token_url=region.token_url,
             give_up_at=self.clock() + self.lease.total_seconds() / 2,
         )
+        reach(StopPoint.REFRESH_ANSWERED)
         kept = grant.refresh_token or token
         lives = grant.expires_at - datetime.now(UTC)
         await self.refreshes.store_tokens(
@@ -121,6 +124,7 @@ class RefreshHandler:
             lives=lives,
             refresh_in=refresh_in(lives),
         )
+        reach(StopPoint.REFRESH_STORED)
         log.info("token_refreshed", lives_seconds=round(lives.total_seconds()))
 
     async def _try_again(self, claim: RefreshClaim, error: AmcflowError) -> None:

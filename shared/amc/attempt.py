@@ -22,7 +22,7 @@ from shared.amc.translate import amc_errors
 from shared.domain.errors import AmcflowError, TransientError
 from shared.domain.ids import EntityId, InstanceKey, MarketplaceId
 from shared.http.client import GatedClient
-from shared.http.transport import BEFORE_FIRST_BYTE
+from shared.http.transport import AFTER_BYTES, BEFORE_FIRST_BYTE
 from shared.security.secrets import AccessToken
 
 T = TypeVar("T")
@@ -51,6 +51,8 @@ class Call:
     instance: InstanceKey | None = None
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | None = None
+    after_bytes: Callable[[], None] | None = None
+    """Called once the request has left, for tests that strike there."""
 
 
 def utc_now() -> datetime:
@@ -166,6 +168,8 @@ class Attempts:
         )
         if permit is not None:
             request.extensions[BEFORE_FIRST_BYTE] = permit.check
+        if call.after_bytes is not None:
+            request.extensions[AFTER_BYTES] = call.after_bytes
         return request
 
     def _record(self, call: Call, seen: _Seen, seconds: float) -> None:

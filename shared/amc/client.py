@@ -33,6 +33,7 @@ from shared.amc.retry import Repeat
 from shared.amc.target import AmcTarget, ExecutionRequest, WorkflowParameter
 from shared.amc.translate import amc_errors
 from shared.domain.ids import AmcExecutionId, AmcWorkflowId
+from shared.observability.stop_points import StopPoint, reaching
 from shared.security.secrets import AccessToken
 
 T = TypeVar("T")
@@ -89,6 +90,7 @@ class AmcClient:
             _EXECUTIONS,
             body=request.body(),
             safe_to_repeat=False,
+            after_bytes=reaching(StopPoint.SUBMIT_SENT),
         )
         return await self.attempts.make(call, token, judge_create, permit=permit)
 
@@ -193,6 +195,7 @@ def _call(
     query: dict[str, str] | None = None,
     body: dict[str, object] | None = None,
     safe_to_repeat: bool = True,
+    after_bytes: Callable[[], None] | None = None,
 ) -> Call:
     return Call(
         name=name,
@@ -205,4 +208,5 @@ def _call(
         instance=target.instance,
         query=query or {},
         body=body,
+        after_bytes=after_bytes,
     )

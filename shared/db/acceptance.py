@@ -11,6 +11,7 @@ from uuid import UUID
 
 from shared.db.pool import Database
 from shared.db.queries import load
+from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("acceptance")
 
@@ -79,6 +80,7 @@ class Acceptance:
                     remember.response,
                 )
             await connection.fetchval(_SQL["accept"], rows, owner, request_id)
+            reach(StopPoint.ACCEPT_BEFORE_COMMIT)
 
     async def admit(self, instance_ids: Collection[int]) -> int:
         """Move as many on as there are free slots; how many moved."""

@@ -16,6 +16,7 @@ from shared.db.rows import declared_of, destination_of, run_of
 from shared.domain.claims import CancelWork, Destination, DoubtClaim, SubmissionClaim
 from shared.domain.errors import AmcflowError, StaleTransition
 from shared.domain.ids import AmcExecutionId, AmcWorkflowId, ExecutionId, InstanceKey
+from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("submission")
 
@@ -183,6 +184,7 @@ class Submissions:
                 )
                 if not bound:
                     raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
+                reach(StopPoint.RECONCILE_BEFORE_COMMIT)
                 return amc_execution_id
         return None
 

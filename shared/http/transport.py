@@ -3,13 +3,14 @@
 Errors before the first byte are ConnectError, ConnectTimeout or PoolTimeout and nothing else is;
 every other httpx error means that the other side may have read the request. Two request
 extensions beside httpx's own: `before_first_byte`, a callable that may raise to stop a request
-after its connection was acquired, and `timeout` as httpx fills it.
+after its connection was acquired, and `after_bytes`, one that is called when it has left.
 """
 
 import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final, cast
 
 import aiohttp
@@ -20,8 +21,11 @@ from typing_extensions import override
 from shared.http.connector import Exchange, GatedConnector, current_exchange
 
 BEFORE_FIRST_BYTE: Final = "before_first_byte"
+AFTER_BYTES: Final = "after_bytes"
 
 _LARGE_BODY: Final = 1024 * 1024
+_TURNS_TO_LEAVE: Final = 10
+"""Of the event loop: aiohttp writes in the first ones, and uvloop hands it on at a turn's end."""
 _NOT_BY_ITSELF: Final = ("Content-Type", "User-Agent", "Accept", "Accept-Encoding")
 """Headers aiohttp would add on its own; a result link must travel without them."""
 
@@ -48,7 +52,7 @@ class GatedTransport(httpx.AsyncBaseTransport):
         deadline = asyncio.timeout(None)
         exchange = Exchange(
             before_first_byte=request.extensions.get(BEFORE_FIRST_BYTE),
-            on_sending=lambda: deadline.reschedule(_answer_due(times)),
+            on_sending=partial(_sending, deadline, times, request.extensions.get(AFTER_BYTES)),
         )
         mark = current_exchange.set(exchange)
         try:
@@ -142,6 +146,24 @@ def _aiohttp_timeout(times: dict[str, float | None]) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
         total=None, connect=both, sock_connect=connect, sock_read=times.get("read")
     )
+
+
+def _sending(
+    deadline: asyncio.Timeout,
+    times: dict[str, float | None],
+    after_bytes: Callable[[], None] | None,
+) -> None:
+    deadline.reschedule(_answer_due(times))
+    if after_bytes is not None:
+        _in_turns(_TURNS_TO_LEAVE, after_bytes)
+
+
+def _in_turns(turns: int, call: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    if turns == 0:
+        call()
+    else:
+        loop.call_soon(_in_turns, turns - 1, call)
 
 
 def _answer_due(times: dict[str, float | None]) -> float | None:

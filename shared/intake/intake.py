@@ -21,6 +21,7 @@ from shared.intake.checks import Defaults, Findings, ItemCheck, Known, Loc, work
 from shared.intake.errors import NotFinished
 from shared.intake.idempotency import Once, Remember, Repeatable
 from shared.intake.models import Accepted, AcceptedItem, ExecutionItem
+from shared.observability.stop_points import StopPoint, reach
 
 
 class WorkflowBook(Protocol):
@@ -158,6 +159,7 @@ class Intake:
             request_id=asker.request_id,
             remember=remember(accepted),
         )
+        reach(StopPoint.ACCEPT_COMMITTED)
         self.admitter.soon({execution.instance_id for execution in executions})
         return accepted
 

@@ -32,6 +32,7 @@ from shared.messaging.topology import Queue
 from shared.messaging.verdict import Action, Verdict, judge
 from shared.observability.logs import bound, get_logger
 from shared.observability.metrics import HANDLER_SECONDS, MESSAGES_HANDLED
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -118,6 +119,7 @@ class Consumer:
     ) -> None:
         delivery = _Delivery(incoming, subscription)
         message = received(incoming, queue.name, delivery.acknowledge)
+        reach(StopPoint.CONSUMER_RECEIVED)
         started = time.monotonic()
         work, error = self._decode(message)
         context = {"message_id": message.message_id, "correlation_id": message.correlation_id}
@@ -151,10 +153,12 @@ class Consumer:
         try:
             if verdict.action is Action.PARK:
                 await self._park(message, verdict, queue=queue, error=error)
+                reach(StopPoint.CONSUMER_PARKED)
             elif verdict.action is Action.POSTPONE:
                 await self._postponer.postpone(
                     message, wait=verdict.wait, attempt=message.attempt + 1, reason=verdict.reason
                 )
+                reach(StopPoint.CONSUMER_POSTPONED)
         except Exception as failure:  # noqa: BLE001 - the consumer edge
             verdict = _unrecorded(failure)
         if verdict.action is Action.RETURN:

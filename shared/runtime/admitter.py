@@ -11,6 +11,7 @@ from typing import Protocol
 
 from shared.domain.errors import AmcflowError, DatabaseUnavailable
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -54,6 +55,7 @@ class Admitter:
             return
         try:
             await self.admission.admit(instances)
+            reach(StopPoint.ADMIT_COMMITTED)
         except DatabaseUnavailable as error:
             log.warning("admission_left_to_rescuer", error=error.message)
         except AmcflowError as error:

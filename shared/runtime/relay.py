@@ -18,6 +18,7 @@ from shared.messaging.messages import COMMANDS
 from shared.messaging.publisher import Publisher
 from shared.messaging.topology import Topology
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -83,11 +84,13 @@ class OutboxRelay:
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
         if not rows:
             return
+        reach(StopPoint.RELAY_CLAIMED)
         receipts = await self.publisher.publish_many([self._message(row) for row in rows])
         confirmed = [
             row.id for row, receipt in zip(rows, receipts, strict=True) if receipt.confirmed
         ]
         if confirmed:
+            reach(StopPoint.RELAY_CONFIRMED)
             await self.outbox.delete(confirmed)
         for receipt in receipts:
             if receipt.error is not None:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 import uvloop
 
@@ -29,6 +29,7 @@ from shared.messaging.routes import Route, Work
 from shared.messaging.topology import Queue, Topology, verify_at
 from shared.observability.logs import configure, get_logger
 from shared.observability.metrics import serve_metrics
+from shared.observability.stop_points import watch
 from shared.runtime.postponer import TimerPostponer
 from shared.runtime.relay import OutboxRelay
 from shared.settings import BrokerSettings, DatabaseSettings, LogSettings, read_settings
@@ -141,15 +142,6 @@ async def _job(job: Job, stop: asyncio.Event) -> None:
     await job(stop)
 
 
-class HasLogging(Protocol):
-    """The part of a service's settings that its outermost frame reads."""
-
-    @property
-    def log_level(self) -> str: ...
-    @property
-    def metrics_port(self) -> int: ...
-
-
 SettingsT = TypeVar("SettingsT", bound=LogSettings)
 
 
@@ -161,6 +153,7 @@ def main(
     """Run a service to its end and leave with its exit code."""
     settings = read_settings(settings_kind, service=service)
     configure(service, version=_version(), level=settings.log_level)
+    watch(settings.stop_points_folder, service=service)
     with serve_metrics(settings.metrics_port):
         sys.exit(_run(service, settings, run))
 

@@ -14,6 +14,7 @@ from typing import Final
 from shared.db.timers import DueTimer, Timers
 from shared.domain.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 
 log = get_logger()
 
@@ -67,6 +68,7 @@ class TimerLoop:
                 kind, message_type=f"{kind}.v1", guard=GUARDS[kind], limit=_BATCH
             )
             if fired:
+                reach(StopPoint.TIMER_FIRED)
                 self.wake_relay()
         for kind, work in (self.in_place or {}).items():
             for timer in await self.timers.take_due(kind, guard=_GUARD_IN_PLACE, limit=_BATCH):
@@ -74,10 +76,12 @@ class TimerLoop:
 
     async def _do(self, kind: str, work: InPlace, timer: DueTimer) -> None:
         """What the broker did not take stays armed: the guard brings it back."""
+        reach(StopPoint.TIMER_TAKEN)
         try:
             await work(timer)
         except BrokerUnavailable as error:
             log.warning("timer_left_armed", kind=kind, error=error.message)
             return
+        reach(StopPoint.TIMER_DONE)
         await self.timers.disarm(kind, timer.key, seen=timer.due_at)
         self.wake_relay()

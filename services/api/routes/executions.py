@@ -27,6 +27,7 @@ from shared.domain.errors import FieldProblem, InvalidRequest, NotFound
 from shared.domain.ids import EXECUTION_PREFIX, WORKFLOW_PREFIX, read, show
 from shared.domain.states import FINAL, ExecutionState
 from shared.intake.models import Accepted, BulkRequest, ExecutionItem, ExecutionRequest
+from shared.observability.stop_points import StopPoint, reach
 
 router = APIRouter(tags=["executions"])
 
@@ -119,6 +120,7 @@ async def cancel_execution(execution_id: ExecutionId, state: State, who: Who) ->
     after = await state.control.request_cancel(execution_id, by=who.owner)
     if after is not ExecutionState.CANCELLED:
         _refuse_cancel(after)
+    reach(StopPoint.CANCEL_REQUESTED)
     state.wake_relay()
     return show_status(await state.executions.get(execution_id))
 

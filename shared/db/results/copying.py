@@ -14,6 +14,7 @@ from shared.db.results.plan import Plan
 from shared.db.results.source import CsvFile
 from shared.db.results.types import EMPTY, TEXT
 from shared.db.results.versions import StoredColumn
+from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("results")
 
@@ -106,3 +107,4 @@ async def _in_thread(file: CsvFile, *, replacing: bool) -> AsyncIterator[bytes]:
     chunks = file.chunks(replacing=replacing)
     while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
         yield chunk
+        reach(StopPoint.DOWNLOAD_COPYING)

@@ -33,6 +33,7 @@ from shared.db.results.versions import (
 )
 from shared.db.results.views import refresh_view
 from shared.domain.errors import DatabaseUnavailable, StaleTransition
+from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load_queries("results")
 
@@ -59,6 +60,8 @@ class ResultLoader:
             load = _Load(connection, order, files, self.time_limit.total_seconds())
             await load.begin()
             loaded = await load.until_types_hold(is_own=order.size_bytes >= self.own_table_bytes)
+            reach(StopPoint.DOWNLOAD_BEFORE_COMMIT)
+        reach(StopPoint.DOWNLOAD_COMMITTED)
         with suppress(DatabaseUnavailable):
             # It is shown late then: a timer looks for views that are behind.
             await refresh_view(self.database, order.claim.workflow_id)
