@@ -137,6 +137,14 @@ class Supervisor:
         """Signals one process; a SIGKILL is followed by a restart, like any crash."""
         self._find(name, replica).process.signal(number)
 
+    def pid(self, name: str, *, replica: int = 0) -> int:
+        """Of the process that plays this replica now, even if it has just ended."""
+        return self._find(name, replica).process.pid
+
+    def is_ready(self, name: str, *, replica: int = 0) -> bool:
+        """Whether it runs and works at this moment."""
+        return self._is_ready(self._find(name, replica))
+
     def wait_ready(self, name: str, *, replica: int = 0) -> None:
         """After a crash: returns when its successor is ready."""
         self._wait_ready(self._find(name, replica))

@@ -1,0 +1,50 @@
+"""What a fault is: it begins, it ends, and it proves that it struck."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import ClassVar, Literal
+
+from tests.chaos.books import Circumstances, Span
+from tests.chaos.town import Place, Town
+
+Recovery = Literal["worker kill", "broker restart", "database restart"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a fault strikes: the town, the round's instances, and what the judge is to know."""
+
+    town: Town
+    places: Sequence[Place]
+    circumstances: Circumstances
+
+
+@dataclass(eq=False)
+class Fault(ABC):
+    """One fault of one round. Its sentence stands in `sentence`."""
+
+    rng: Random
+    lasts: float
+    strikes: int = field(default=0, init=False)
+    """How often it struck: nought proves nothing, and is shown as such."""
+
+    sentence: ClassVar[str] = ""
+    recovers: ClassVar[Recovery | None] = None
+    """Under which heading the time until everybody works again is counted."""
+
+    @abstractmethod
+    def begin(self, scene: Scene) -> None: ...
+
+    def end(self, scene: Scene) -> None:
+        """Heals it; called once, `lasts` seconds later."""
+
+    def count(self, scene: Scene) -> None:
+        """Looks, at the end of the round, how often it struck, if it does not know yet."""
+
+
+def excuse(scene: Scene, begin: float, why: str) -> None:
+    """From `begin` to now nobody could admit."""
+    scene.circumstances.excused_idleness.append(Span(begin, time.time(), why))

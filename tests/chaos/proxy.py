@@ -1,0 +1,172 @@
+"""A TCP proxy that can cut, stall and refuse: the network between the services and a server.
+
+Its port is taken before anything starts and stays the same; the server behind it may come later.
+All proxies live in one event loop in one thread.
+"""
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_CHUNK = 65_536
+
+
+@dataclass(eq=False)
+class _Pair:
+    """One connection of a client and ours to the server."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+
+    def abort(self) -> None:
+        for writer in (self.client, self.server):
+            writer.transport.abort()
+
+
+@dataclass(eq=False)
+class Proxy:
+    """One port in front of one server; every method may be called from any thread."""
+
+    name: str
+    port: int
+    target: tuple[str, int]
+    loop: asyncio.AbstractEventLoop
+    cut: int = 0
+    """Connections cut so far."""
+    held: int = 0
+    """Chunks of bytes that came while nothing was let through, or were refused."""
+    _listener: asyncio.Server | None = None
+    _pairs: set[_Pair] = field(default_factory=set)
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _left: int | None = None
+
+    def listen(self) -> None:
+        """Takes connections from now on."""
+        self._do(self._listen())
+
+    def cut_all(self) -> None:
+        """Every connection is reset; new ones are taken."""
+        self._do(self._cut_all())
+
+    def stall(self) -> None:
+        """No byte passes in either direction; new connections open and hear nothing."""
+        self._do(self._set_open(False))
+
+    def flow(self, *, release: bool) -> None:
+        """Bytes pass again: what was held arrives late, or is lost with its connection."""
+        self._do(self._flow(release=release))
+
+    def refuse(self) -> None:
+        """Nobody listens, and what was connected is reset."""
+        self._do(self._refuse())
+
+    def cut_after(self, count: int | None) -> None:
+        """Each connection is reset once so many more bytes went over all; None: never."""
+        self._do(self._set_left(count))
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+
+    async def _listen(self) -> None:
+        if self._listener is None:
+            self._open.set()
+            self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def _refuse(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        await self._cut_all()
+
+    async def _cut_all(self) -> None:
+        self.cut += len(self._pairs)
+        for pair in tuple(self._pairs):
+            pair.abort()
+
+    async def _set_open(self, is_open: bool) -> None:
+        if is_open:
+            self._open.set()
+        else:
+            self._open.clear()
+
+    async def _flow(self, *, release: bool) -> None:
+        if not release:
+            await self._cut_all()
+        self._open.set()
+
+    async def _set_left(self, count: int | None) -> None:
+        self._left = count
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            away, there = await asyncio.open_connection(*self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = _Pair(writer, there)
+        self._pairs.add(pair)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._pump(reader, there, pair))
+                both.create_task(self._pump(away, writer, pair))
+        finally:
+            self._pairs.discard(pair)
+            pair.abort()
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: _Pair
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                if not self._open.is_set():
+                    self.held += 1
+                    await self._open.wait()
+                if self._spent(len(data)):
+                    self.cut += 1
+                    pair.abort()
+                    return
+                writer.write(data)
+                await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
+
+    def _spent(self, size: int) -> bool:
+        if self._left is None:
+            return False
+        self._left -= size
+        return self._left < 0
+
+
+@dataclass
+class Network:
+    """The loop and thread that all proxies of a town share."""
+
+    proxies: dict[str, Proxy] = field(default_factory=dict)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._loop.run_forever, name="network", daemon=True).start()
+
+    def proxy(self, name: str, port: int, target: tuple[str, int]) -> Proxy:
+        """The proxy of this name; made and listening after the first call."""
+        if name not in self.proxies:
+            self.proxies[name] = Proxy(name, port, target, self._loop)
+            self.proxies[name].listen()
+        return self.proxies[name]
+
+    def heal(self) -> None:
+        """Everything passes again."""
+        for proxy in self.proxies.values():
+            proxy.cut_after(None)
+            proxy.flow(release=True)
+            proxy.listen()
+
+    def close(self) -> None:
+        for proxy in self.proxies.values():
+            proxy.refuse()
+        self._loop.call_soon_threadsafe(self._loop.stop)
