@@ -18,6 +18,7 @@ from services.simulator.web.answers import answer
 from services.simulator.world import Account, Instance
 
 _MAX_PAGE = 10_000
+_MAX_SHOWN_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Witness:
             Route("/_simulator/reset-stats", self.reset_stats, methods=["POST"]),
             Route("/_simulator/journal", self.journal, methods=["GET"]),
             Route("/_simulator/executions", self.executions, methods=["GET"]),
+            Route("/_simulator/executions/{execution_id}/parts", self.parts, methods=["GET"]),
         ]
 
     async def stats(self, _request: Request) -> Response:
@@ -84,6 +86,28 @@ class Witness:
         for execution in page:
             await self._hash(execution)
         return answer({"total": len(found), "executions": [_execution(e) for e in page]})
+
+    async def parts(self, request: Request) -> Response:
+        """The files of one result, as they are before any fault strikes them."""
+        execution = self.simulator.engine.find(str(request.path_params["execution_id"]))
+        if execution is None or not execution.has_result:
+            raise Refusal(404, "There is no execution of this id with a result.")
+        table = self.simulator.results.table(execution)
+        if table.size(0, table.rows) > _MAX_SHOWN_BYTES:
+            raise Refusal(400, f"The result is larger than {_MAX_SHOWN_BYTES} bytes.")
+        shown = []
+        for start, stop in self.simulator.results.parts(execution):
+            content = b"".join([table.header, *table.chunks(start, stop)])
+            shown.append(
+                {
+                    "rows": stop - start,
+                    "sizeBytes": len(content),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "content": content.decode(),
+                }
+            )
+            await asyncio.sleep(0)
+        return answer({"id": execution.id, "parts": shown})
 
     async def _hash(self, execution: Execution) -> None:
         """Works out the SHA-256 once, letting other requests in after every tile."""
@@ -166,7 +190,7 @@ def _totals(tallies: list[Tally]) -> dict[str, object]:
 
 def _execution(execution: Execution) -> dict[str, object]:
     order = execution.order
-    ended = execution.finished_at
+    started, ended = execution.started_at, execution.finished_at
     return {
         "id": execution.id,
         "instanceId": execution.instance.id,
@@ -177,6 +201,7 @@ def _execution(execution: Execution) -> dict[str, object]:
         "parameterValues": dict(order.parameter_values),
         "workflowExecutionTimeoutSeconds": order.body.workflow_execution_timeout_seconds,
         "createTime": iso_millis(execution.created_at),
+        "startTime": iso_millis(started) if started is not None else None,
         "finishTime": iso_millis(ended) if ended is not None else None,
         "status": execution.status.value,
         "statusReason": execution.status_reason,

@@ -77,6 +77,22 @@ async def test_the_oracle_knows_rows_and_hash_of_every_result(amc):
     assert known["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+async def test_the_oracle_shows_the_files_of_a_result_and_when_it_began(amc):
+    execution_id = await amc.started(f"{SQL} -- simulator: rows 20\n-- simulator: parts 2")
+    early = await amc.http.get(f"/_simulator/executions/{execution_id}/parts")
+    await amc.finished(execution_id)
+    contents = [(await fetch(amc, url)).content for url in await links(amc, execution_id)]
+
+    parts = (await amc.http.get(f"/_simulator/executions/{execution_id}/parts")).json()["parts"]
+    (known,) = (await amc.http.get("/_simulator/executions")).json()["executions"]
+
+    assert early.status_code == 404
+    assert [part["content"].encode() for part in parts] == contents
+    assert [part["sha256"] for part in parts] == [hashlib.sha256(c).hexdigest() for c in contents]
+    assert [(part["rows"], part["sizeBytes"]) for part in parts] == [(10, len(c)) for c in contents]
+    assert known["createTime"] <= known["startTime"] <= known["finishTime"]
+
+
 async def test_the_same_request_gives_the_same_rows_and_another_window_others(amc):
     await amc.save()
     made = [(await amc.run()).json()["workflowExecutionId"] for _ in range(2)]
