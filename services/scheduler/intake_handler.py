@@ -16,7 +16,7 @@ from shared.intake.idempotency import Repeatable, content_hash
 from shared.intake.intake import Asker, Intake
 from shared.intake.models import Accepted, ExecutionItem
 from shared.intake.problems import invalid
-from shared.messaging.envelope import ReceivedMessage
+from shared.messaging.envelope import OWNER_HEADER, ReceivedMessage
 from shared.messaging.messages import AcceptedItem, ExecutionsAccepted, RequestExecutions
 from shared.messaging.publisher import Publisher
 from shared.messaging.replies import answer
@@ -27,7 +27,6 @@ log = get_logger()
 
 OWNER: Final = "queue"
 """Who asked, in the eyes of fairness; a sender may name itself in the header `x-owner`."""
-OWNER_HEADER: Final = "x-owner"
 _SCOPE: Final = "queue amcflow.requests"
 _ITEMS: Final = TypeAdapter(list[ExecutionItem])
 

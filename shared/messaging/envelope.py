@@ -17,6 +17,10 @@ ATTEMPT_HEADER: Final = "x-attempt"
 DEAD_REASON_HEADER: Final = "x-dead-reason"
 DEAD_DETAIL_HEADER: Final = "x-dead-detail"
 DEAD_QUEUE_HEADER: Final = "x-dead-queue"
+OWNER_HEADER: Final = "x-owner"
+"""Who asks: a request keeps it whenever it comes again, because its request id is known by it."""
+REDRIVE_HEADER: Final = "amcflow-redrive"
+"""On a parked message that a person has sent again: which time that was."""
 _BROKERS_REASON_HEADER: Final = "x-first-death-reason"
 _LARGEST_ATTEMPT: Final = 10_000
 
@@ -66,7 +70,11 @@ class ReceivedMessage:
 
     def again(self, *, attempt: int) -> OutgoingMessage:
         """The same message for the same queue alone, as the given attempt."""
-        headers = {name: value for name, value in self.headers.items() if not name.startswith("x-")}
+        headers = {
+            name: value
+            for name, value in self.headers.items()
+            if name == OWNER_HEADER or not name.startswith("x-")
+        }
         return OutgoingMessage(
             message_id=self.uuid,
             exchange="",

@@ -44,6 +44,16 @@ def test_headers_of_the_broker_are_left_behind() -> None:
     assert received.again(attempt=2).headers == {"x-attempt": 2}
 
 
+def test_whose_request_it_is_is_never_left_behind() -> None:
+    received = make_received(headers={"x-owner": "team", "amcflow-redrive": "mark"})
+
+    assert received.again(attempt=2).headers == {
+        "x-owner": "team",
+        "amcflow-redrive": "mark",
+        "x-attempt": 2,
+    }
+
+
 def test_a_message_id_of_any_form_becomes_the_same_uuid_each_time() -> None:
     received = make_received(message_id="order 66")
 
