@@ -21,6 +21,7 @@ from services.api.routes import (
     executions,
     instances,
     operations,
+    parked,
     results,
     seeds,
     stats,
@@ -32,7 +33,17 @@ PREFIX = "/api/v1"
 OPENAPI = f"{PREFIX}/openapi.json"
 DOCS = "/docs"
 
-_NOUNS = (accounts, instances, credentials, workflows, executions, results, events, stats)
+_NOUNS = (
+    accounts,
+    instances,
+    credentials,
+    workflows,
+    executions,
+    results,
+    events,
+    stats,
+    parked,
+)
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     status.value: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": status.phrase}
     for status in (

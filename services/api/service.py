@@ -16,6 +16,7 @@ from shared.db.acceptance import Acceptance
 from shared.db.accounts import Accounts
 from shared.db.control import Control
 from shared.db.credentials_admin import CredentialsAdmin
+from shared.db.dead_letters import DeadLetters
 from shared.db.events import EventLog
 from shared.db.executions_read import ExecutionsRead
 from shared.db.idempotency import IdempotencyKeys
@@ -83,6 +84,7 @@ def build_state(
         once=once,
         control=Control(database),
         results=StoredResults(database),
+        parked=DeadLetters(database),
         seal=seal,
         broker=broker,
         wake_relay=wake_relay,

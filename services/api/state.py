@@ -9,6 +9,7 @@ from services.api.ports import BrokerState, Control, RelayWake, Results, Seal
 from services.api.readiness import Readiness
 from shared.db.accounts import Accounts
 from shared.db.credentials_admin import CredentialsAdmin
+from shared.db.dead_letters import DeadLetters
 from shared.db.executions_read import ExecutionsRead
 from shared.db.instances import Instances
 from shared.db.workflows import Workflows
@@ -29,6 +30,7 @@ class ApiState:
     once: Once
     control: Control
     results: Results
+    parked: DeadLetters
     seal: Seal
     broker: BrokerState
     wake_relay: RelayWake

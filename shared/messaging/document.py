@@ -63,6 +63,8 @@ _HEADERS: Final = """\
 | `x-dead-detail` | a parked message | the error's text |
 | `x-dead-queue` | a parked message | the queue it was taken from |
 | `x-first-death-reason` | a message RabbitMQ set aside | `delivery_limit`: it came back 20 times |
+| `x-owner` | a request | who asks, in the eyes of fairness; `queue` if absent |
+| `amcflow-redrive` | a parked message that a person sent again | which time that was |
 """
 
 

@@ -27,6 +27,8 @@ _LOOK_SECONDS: Final = 0.5
 _ROUTING_KEYS: Final[Mapping[str, str]] = {model.TYPE: model.ROUTING_KEY for model in COMMANDS}
 QUEUE_HEADER: Final = "x-queue"
 """On a row: straight into this queue, not through the exchange of commands."""
+REPLY_TO_HEADER: Final = "x-reply-to"
+"""On a row: where its answer is wanted."""
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ class OutboxRelay:
     def _message(self, row: OutboxRow) -> OutgoingMessage:
         headers = dict(row.headers)
         queue = headers.pop(QUEUE_HEADER, None)
+        reply_to = headers.pop(REPLY_TO_HEADER, None)
         return OutgoingMessage(
             message_id=row.message_id,
             exchange="" if queue else self.topology.commands.name,
@@ -107,6 +110,7 @@ class OutboxRelay:
             body=row.body,
             correlation_id=row.correlation_id,
             headers=headers,
+            reply_to=reply_to,
         )
 
     async def _leave(self) -> None:

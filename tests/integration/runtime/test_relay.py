@@ -190,13 +190,15 @@ async def test_a_message_that_no_queue_takes_stays_and_holds_up_no_other(
 
 async def test_a_row_may_name_the_queue_it_goes_to(database: Database, broker: Broker) -> None:
     queue = broker.topology.refresh_credential.name
-    await write(database, 1, **{"x-queue": queue, "x-owner": "anna"})
+    await write(database, 1, **{"x-queue": queue, "x-owner": "anna", "x-reply-to": "answers"})
 
     async with relay(database, broker.topology, broker.url) as at_work:
         at_work.wake()
         (message,) = await broker.arrived(queue, 1)
 
     assert message.headers["x-owner"] == "anna"
+    assert message.reply_to == "answers"
+    assert "x-reply-to" not in message.headers
     assert "x-queue" not in message.headers
 
 

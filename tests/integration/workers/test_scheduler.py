@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.scheduler.dead_letter_handler import DeadLetterHandler
+from services.scheduler.dead_letter_handler import DeadLetterHandler, _letter
 from services.scheduler.intake_handler import IntakeHandler, UnknownInRequest
 from services.scheduler.rescue import Rescuer
 from shared.db.acceptance import Acceptance
@@ -205,6 +205,55 @@ async def test_a_parked_command_is_recorded_and_ends_its_execution(bench: Bench)
     assert [tuple(letter) for letter in letters] == [("work", "bug: KeyError")]
     assert await state_of(bench.database, execution) == "failed"
     assert "bug" in (await row_of(bench.database, execution))["error_message"]
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        {"type": "a\x00b", "message_id": "c\x00", "correlation_id": "\x00", "reply_to": "\x00"},
+        {"headers": {"x-dead-reason": "\x00", "x-dead-detail": "\x00", "x-dead-queue": "work\x00"}},
+        {"headers": {"number": float("nan"), "other": float("-inf"), "n\x00": "v\x00"}},
+        {"headers": {"amcflow-redrive": "no mark"}},
+        {"headers": {"amcflow-redrive": 7}},
+    ],
+)
+async def test_whatever_is_around_a_parked_message_is_recorded(
+    bench: Bench, garbage: dict[str, Any]
+) -> None:
+    await DeadLetterHandler(DeadLetters(bench.database))(make_received(**garbage))
+
+    assert await bench.database.fetchval("select count(*) from dead_letters") == 1
+
+
+async def test_a_late_copy_of_what_was_sent_again_ends_nothing(bench: Bench) -> None:
+    execution = await make_execution(bench.database, bench.instance, bench.workflow, "submitting")
+    letters = DeadLetters(bench.database)
+    parked = make_received(
+        type=SubmitExecution.TYPE, body=SubmitExecution(execution_id=execution).encode()
+    )
+    await letters.record(_letter(parked, "bug", execution))
+    await letters.redrive(1, by="anna", queues=[parked.queue])
+
+    await DeadLetterHandler(letters)(parked)
+
+    assert await state_of(bench.database, execution) == "submitting"
+
+
+async def test_a_redriven_message_that_is_parked_again_ends_its_execution(bench: Bench) -> None:
+    execution = await make_execution(bench.database, bench.instance, bench.workflow, "submitting")
+    letters = DeadLetters(bench.database)
+    parked = make_received(
+        type=SubmitExecution.TYPE, body=SubmitExecution(execution_id=execution).encode()
+    )
+    await letters.record(_letter(parked, "bug", execution))
+    await letters.redrive(1, by="anna", queues=[parked.queue])
+    mark = await bench.database.fetchval("select headers ->> 'amcflow-redrive' from outbox")
+
+    again = make_received(type=parked.type, body=parked.body, headers={"amcflow-redrive": mark})
+    await DeadLetterHandler(letters)(again)
+
+    assert (await letters.get(1)).parked_count == 2
+    assert await state_of(bench.database, execution) == "failed"
 
 
 @pytest.mark.parametrize("body", [b"\xff\x00 no json", b"{}", b'{"execution_id": "no id"}', b""])
