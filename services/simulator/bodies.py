@@ -32,6 +32,10 @@ T = TypeVar("T", bound=BaseModel)
 OptionalText = Annotated[str | None, BeforeValidator(_absent_if_empty)]
 
 
+_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_Operation = Annotated[str, Field(pattern=_BASE64)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="ignore", frozen=True)
 
@@ -86,6 +90,8 @@ class WorkflowBody(_Body):
 
     workflow_id: OptionalText = None
     sql_query: OptionalText = None
+    query: Annotated[list[_Operation], Field(max_length=100)] | None = None
+    """Amazon's older form of a definition; sqlQuery goes before it."""
     input_parameters: Annotated[list[InputParameter], Field(max_length=100)] = []
     output_columns: Annotated[list[OutputColumn], Field(max_length=100)] | None = None
     output_format: object = None

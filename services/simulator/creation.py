@@ -20,7 +20,8 @@ _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9 ]{3,50}$")]
 _OptionalName = Annotated[_Name | None, BeforeValidator(_absent_if_empty)]
 AwsAccount = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 _OptionalAccount = Annotated[AwsAccount | None, BeforeValidator(_absent_if_empty)]
-Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+Bucket = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{1,61}[A-Za-z0-9]$")]
+"""Capitals too: S3 no longer makes such names, and AMC was seen to take them."""
 _OptionalBucket = Annotated[Bucket | None, BeforeValidator(_absent_if_empty)]
 
 

@@ -1,11 +1,13 @@
 """The administration API: accounts, and the life of instances."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.simulator.advertisers import advertisers_at
 from services.simulator.bodies import read_body
 from services.simulator.clock import iso_seconds
 from services.simulator.creation import (
@@ -18,12 +20,16 @@ from services.simulator.creation import (
 from services.simulator.execution import ACTIVE
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
-from services.simulator.web.answers import answer
+from services.simulator.web.answers import OCTETS, answer
 from services.simulator.web.door import Door
 from services.simulator.web.paging import next_token, page_limit, page_token
 from services.simulator.world import Account, Instance, InstanceEntry, WorldDocument
 
 _MOST_INSTANCES = 4000
+_REGION = "us-east-1"
+_CONSOLE = "https://console.aws.amazon.com/cloudformation/home"
+_API = "https://advertising-api.amazon.com"
+_STACK = "amcDeliveryBucketStack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +117,9 @@ class Administration:
         instance.aws_account_id = change.aws_account_id
         wanted = {"s3_bucket_name": change.bucket_name}
         instance.entry = instance.entry.model_copy(update=wanted)
-        region = "us-east-1"
-        url = f"https://{change.bucket_name}.s3.{region}.amazonaws.com/{instance.id}/template.json"
-        return answer({"cfnBucketUrl": url})
+        query = urlencode({"region": _REGION})
+        stack = urlencode({"stackName": _STACK, "param_pBucketName": change.bucket_name})
+        return answer({"cfnBucketUrl": f"{_CONSOLE}?{query}#/stacks/create/review?{stack}"}, OCTETS)
 
     def _add(self, account: Account, body: InstanceRequest, at: float) -> Instance:
         world, settings = self.simulator.world, self.simulator.settings
@@ -150,9 +156,11 @@ def _shown(instance: Instance, now: float) -> Response:
 
 def _instance(instance: Instance, now: float) -> dict[str, object]:
     entry = instance.entry
+    present = advertisers_at(instance.first_advertisers, instance.updates, now)
     return {
-        "advertiserTypes": ["DSP", "SPONSORED_ADS"],
-        "apiEndpoint": "",
+        "acrCollaboration": None,
+        "advertiserTypes": sorted({advertiser.type for advertiser in present}),
+        "apiEndpoint": _API if instance.creation_status(now) == "COMPLETED" else None,
         "awsAccountId": instance.aws_account_id,
         "creationDatetime": iso_seconds(instance.created_at),
         "creationStatus": instance.creation_status(now),
@@ -164,5 +172,5 @@ def _instance(instance: Instance, now: float) -> dict[str, object]:
         "instanceType": entry.type,
         "optionalDatasets": [],
         "s3BucketName": entry.s3_bucket_name,
-        "s3BucketRegion": "us-east-1",
+        "s3BucketRegion": _REGION,
     }

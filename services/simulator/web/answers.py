@@ -12,6 +12,7 @@ EXECUTIONS = "application/vnd.amcworkflowexecutions.v1+json"
 SCHEDULES = "application/vnd.amcschedules.v1+json"
 DATA_SOURCES = "application/vnd.amcdatasources.v1+json"
 JSON = "application/json"
+OCTETS = "application/octet-stream"
 
 _THROTTLE_TEXT = "Too Many Requests"
 
@@ -23,7 +24,7 @@ def answer(payload: Mapping[str, object], media_type: str = JSON) -> Response:
 
 def empty_object() -> Response:
     """What creates, updates and deletes are answered with."""
-    return Response(b"{}", 200, headers={"content-type": "application/octet-stream"})
+    return Response(b"{}", 200, headers={"content-type": OCTETS})
 
 
 def error(status: int, details: str, extra: Mapping[str, str] | None = None) -> Response:

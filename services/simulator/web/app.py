@@ -65,7 +65,10 @@ def build_app(simulator: Simulator) -> ASGIApp:
         ClientDisconnect: _gone,
         Exception: _broken,
     }
-    return Gateway(simulator, Starlette(routes=routes, exception_handlers=handlers))
+    app = Starlette(routes=routes, exception_handlers=handlers)
+    # A redirect would send a client that came through TLS to plain HTTP.
+    app.router.redirect_slashes = False
+    return Gateway(simulator, app)
 
 
 def _not_routed(_request: Request, failure: Exception) -> Response:

@@ -65,7 +65,7 @@ def _render(source: DataSource, *, typed: bool) -> dict[str, object]:
         "columns": columns,
         "dataSourceId": source.name,
         "description": f"The table {source.name}.",
-        "outputChannels": [{"channel": "DOWNLOAD", "outputAvailable": True}],
+        "outputChannels": [{"channel": {"type": "DOWNLOAD"}, "outputAvailable": True}],
         "owner": "AMAZON",
         "provider": "AMAZON",
         "tags": [],

@@ -21,6 +21,7 @@ from services.simulator.web.answers import EXECUTIONS, answer, empty_object
 from services.simulator.web.door import Door
 from services.simulator.web.execution_list import select_page
 from services.simulator.web.object_store import result_links
+from services.simulator.web.paging import flag
 from services.simulator.web.rendering import render_execution
 from services.simulator.web.workflows import compile_workflow, unknown_workflow
 from services.simulator.windows import resolve_window
@@ -59,7 +60,8 @@ class Executions:
         return answer(render_execution(self.create(instance, raw, request.state.at)), EXECUTIONS)
 
     async def get_execution(self, request: Request) -> Response:
-        return answer(render_execution(self._named(request)), EXECUTIONS)
+        execution, with_sql = self._named(request), flag(request, "includeWorkflow")
+        return answer(render_execution(execution, with_sql=with_sql), EXECUTIONS)
 
     async def change_execution(self, request: Request) -> Response:
         """A partial update: status CANCELLED cancels, other members untouched."""
@@ -99,10 +101,12 @@ class Executions:
             raise Refusal(status, text)
         if self.simulator.bucket is not None:
             files, metadata = await self.simulator.bucket.links(execution)
-            return answer({"downloadUrls": files, "metadataDownloadUrls": metadata})
+            return answer({"downloadUrls": files, "metadataDownloadUrls": metadata}, EXECUTIONS)
         base = self.simulator.public_base(request.headers.get("host", "localhost"))
         links = result_links(self.simulator, execution, base, request.state.at)
-        return answer({"downloadUrls": links.files, "metadataDownloadUrls": links.metadata})
+        return answer(
+            {"downloadUrls": links.files, "metadataDownloadUrls": links.metadata}, EXECUTIONS
+        )
 
     def create(self, instance: Instance, raw: bytes, at: float) -> Execution:
         """Takes in one execution as of `at`; Refusal if AMC would not."""

@@ -20,6 +20,7 @@ from services.simulator.web.striking import strike
 from services.simulator.world import Instance
 
 _OURS = "/_simulator/"
+_AMC = "/amc/"
 _REPORTING = "/amc/reporting/"
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
 _COMMON_HEADERS = [
@@ -59,6 +60,8 @@ class Gateway:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = self.simulator.engine.advance()
         path: str = scope["path"]
+        if path.startswith(_AMC) and path.endswith("/"):
+            path = scope["path"] = path.rstrip("/")
         is_store = path.startswith(STORE)
         request_id = "".join(self._ids.choices(_LETTERS, k=20))
         scope["state"] = {"at": at, "request_id": request_id}

@@ -31,7 +31,9 @@ def compile_workflow(
 ) -> Workflow:
     """The workflow as saved; Refusal 400 in AMC's words if it does not compile."""
     if body.sql_query is None:
-        raise Refusal(400, "sqlQuery must be provided.")
+        # What an operation of `query` says is not published: nobody outside Amazon can run it.
+        named = "" if body.query is None else " The simulator cannot run the operations of query."
+        raise Refusal(400, f"sqlQuery must be provided.{named}")
     declared = {parameter.name: parameter.sql_type for parameter in body.input_parameters}
     try:
         query = compile_query(body.sql_query, declared)

@@ -46,6 +46,7 @@ ROWS = {
     # 1.4
     "s1_4_workflow_id": "letters, digits, . _ -",
     "s1_4_sql_query": "sqlQuery",
+    "s1_4_query": "the older operation list: kept beside a sqlQuery, refused without one",
     "s1_4_input_parameters": "at most 100, echoed, arrays with elementNullable false",
     "s1_4_output_columns": "at most 100, must match",
     "s1_4_output_format": "an object",
@@ -131,7 +132,6 @@ ROWS = {
     "s3_profile_account_id": "is not the AMC account id",
 }
 LEFT_OUT = {
-    "1.4 query": "the legacy operation list is refused: sqlQuery must be provided",
     "1.5 additionalAcrResultsReceivers": "clean rooms: accepted, without effect",
     "1.6 outputChannels and acr members": "clean rooms: never shown",
     "1.6 PUBLISHING": "named by one client only: never shown",

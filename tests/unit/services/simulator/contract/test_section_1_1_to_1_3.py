@@ -37,6 +37,11 @@ async def test_s1_1_base_path_names_the_instance(client):
     assert (await client.get("/amc/reporting/amcsimthde1/workflows")).status_code == 403
 
 
+@pytest.mark.parametrize("path", ["/amc/accounts/", "/amc/reporting/amcsimnwus1/workflows/"])
+async def test_s1_1_base_path_may_end_with_a_slash_and_is_not_redirected(client, path):
+    assert (await client.get(path)).status_code == 200
+
+
 async def test_s1_1_authorization_is_always_needed(client, base):
     del client.headers["authorization"]
 
@@ -204,10 +209,11 @@ async def test_s1_2_download_urls_are_two_lists(client, base, run, later):
     path = f"{base}/workflowExecutions/{(await run())['workflowExecutionId']}"
     later(1000)
 
-    answer = (await client.get(f"{path}/downloadUrls")).json()
+    answer = await client.get(f"{path}/downloadUrls")
 
-    assert set(answer) == {"downloadUrls", "metadataDownloadUrls"}
-    assert all(isinstance(url, str) for urls in answer.values() for url in urls)
+    assert set(answer.json()) == {"downloadUrls", "metadataDownloadUrls"}
+    assert answer.headers["content-type"] == VND.format("workflowexecutions")
+    assert all(isinstance(url, str) for urls in answer.json().values() for url in urls)
 
 
 async def test_s1_2_schedules_have_five_operations(client, base, save):
@@ -317,13 +323,16 @@ async def test_s1_3_cancelled_hidden_unless_included(client, base, run):
 
 
 async def test_s1_3_include_workflow_shows_the_sql(client, base, run):
-    await run()
+    made = await run()
     path = f"{base}/workflowExecutions?workflowId=wf"
     (plain,) = (await client.get(path)).json()["executions"]
     (full,) = (await client.get(f"{path}&includeWorkflow=true")).json()["executions"]
 
     assert "sqlQuery" not in plain
     assert full["sqlQuery"] == SQL
+    item = f"{base}/workflowExecutions/{made['workflowExecutionId']}?includeWorkflow="
+    assert "sqlQuery" not in (await client.get(item + "False")).json()
+    assert (await client.get(item + "True")).json()["sqlQuery"] == SQL
 
 
 async def test_s1_3_no_status_filter_is_known(client, base, run):

@@ -29,6 +29,22 @@ async def test_s1_4_sql_query_comes_back_as_it_was_sent(client, base, save):
     assert (await client.get(f"{base}/workflows/wf")).json()["sqlQuery"] == sql
 
 
+async def test_s1_4_query_is_kept_beside_a_sql_query_which_goes_first(client, base, save):
+    await save(query=["b3BlcmF0aW9u"])
+
+    shown = (await client.get(f"{base}/workflows/wf")).json()
+
+    assert shown == {"query": ["b3BlcmF0aW9u"], "sqlQuery": SQL, "workflowId": "wf"}
+
+
+@pytest.mark.parametrize("query", [["b3BlcmF0aW9u"], ["no base64"], ["YQ=="] * 101, "YQ=="])
+async def test_s1_4_query_alone_is_refused(client, base, unlimited, query):
+    answer = await client.post(f"{base}/workflows", json={"workflowId": "wf", "query": query})
+
+    assert answer.status_code == 400
+    assert "query" in answer.json()["details"]
+
+
 async def test_s1_4_input_parameters_are_echoed(client, base, save):
     given = {"name": "p", "dataType": ARRAY, "defaultValue": ["a", "b"]}
     await save(inputParameters=[given])

@@ -178,6 +178,7 @@ async def test_s1_9_data_source_members_are_those_of_the_schema(client, base):
 
     assert first.keys() >= {"dataSourceId", "description", "owner", "provider", "columns", "tags"}
     assert (first["owner"], first["provider"]) == ("AMAZON", "AMAZON")
+    assert first["outputChannels"] == [{"channel": {"type": "DOWNLOAD"}, "outputAvailable": True}]
 
 
 @pytest.mark.parametrize("typed", [True, False])

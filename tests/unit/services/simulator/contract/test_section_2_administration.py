@@ -113,7 +113,11 @@ async def test_s2_instance_members_are_those_of_the_captures(client):
         "instanceId", "instanceName", "instanceType", "customerCanonicalName", "creationStatus",
         "creationDatetime", "s3BucketName", "s3BucketRegion", "awsAccountId",
         "dataUploadAwsAccountId", "apiEndpoint", "entities", "optionalDatasets", "advertiserTypes",
-    } <= instance.keys()  # fmt: skip
+        "acrCollaboration",
+    } == instance.keys()  # fmt: skip
+    assert instance["acrCollaboration"] is None
+    assert instance["advertiserTypes"] == ["DISPLAY", "SPONSORED_ADS"]
+    assert instance["apiEndpoint"] == "https://advertising-api.amazon.com"
     assert instance["instanceType"] == "STANDARD"
     assert instance["entities"] == ["NA"]
     assert re.fullmatch("[0-9]{12}", instance["dataUploadAwsAccountId"])
@@ -182,12 +186,15 @@ async def test_s2_advertiser_updates_take_ten_at_most(client):
 
 
 async def test_s2_update_customer_aws_account_answers_a_template_url(client):
-    body = {"awsAccountId": "123456789012", "bucketName": "my-bucket"}
+    body = {"awsAccountId": "123456789012", "bucketName": "My--bucket"}
     answer = await client.post("/amc/instances/amcsimnwus1/updateCustomerAwsAccount", json=body)
     got = (await client.get("/amc/instances/amcsimnwus1")).json()["instance"]
 
-    assert answer.json()["cfnBucketUrl"].startswith("https://my-bucket.")
-    assert (got["awsAccountId"], got["s3BucketName"]) == ("123456789012", "my-bucket")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    url = answer.json()["cfnBucketUrl"]
+    assert url.startswith("https://console.aws.amazon.com/cloudformation/home?region=us-east-1#")
+    assert url.endswith("param_pBucketName=My--bucket")
+    assert (got["awsAccountId"], got["s3BucketName"]) == ("123456789012", "My--bucket")
 
 
 async def test_s2_errors_can_have_message_and_request_id_by_a_switch(client):
