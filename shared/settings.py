@@ -66,6 +66,8 @@ class RehearsalSettings(Group):
 
     stop_points_folder: Path | None = Field(None, validation_alias="AMCFLOW_STOP_POINTS_FOLDER")
     """Where tests arm places in which a process ends or freezes itself."""
+    clock_wrong_by: Seconds = Field(timedelta(0), validation_alias="AMCFLOW_CLOCK_WRONG_BY_SECONDS")
+    """Makes this process's clock wrong; it must change nothing, since the database's counts."""
 
 
 class LogSettings(RehearsalSettings):

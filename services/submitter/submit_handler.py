@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from shared.amc.target import (
     WorkflowParameter,
 )
 from shared.domain.claims import RequestedRun, SubmissionClaim
+from shared.domain.clock import utc_now
 from shared.domain.errors import (
     AmcConcurrencyReached,
     AmcflowError,
@@ -240,7 +241,7 @@ class SubmitHandler:
                     claim,
                     amc_execution_id=remote.amc_execution_id,
                     amc_status=remote.status,
-                    created_at=remote.created_at or datetime.now(UTC),
+                    created_at=remote.created_at or utc_now(),
                 )
             except DatabaseUnavailable:
                 if tries == _BIND_TRIES - 1:

@@ -9,13 +9,14 @@ worker that was frozen there finds the version outdated and writes nothing.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
 from shared.amc.lwa import TokenGrant
 from shared.amc.regions import Region, endpoints
 from shared.domain.claims import RefreshClaim
+from shared.domain.clock import utc_now
 from shared.domain.errors import (
     AmcflowError,
     CredentialRevoked,
@@ -112,7 +113,7 @@ class RefreshHandler:
         )
         reach(StopPoint.REFRESH_ANSWERED)
         kept = grant.refresh_token or token
-        lives = grant.expires_at - datetime.now(UTC)
+        lives = grant.expires_at - utc_now()
         await self.refreshes.store_tokens(
             claim,
             access=self.keys.access.seal(

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import httpx
@@ -19,6 +19,7 @@ from shared.amc.bodies import Answer, read_body
 from shared.amc.call_log import INTERRUPTED, CallLog, CallRecord
 from shared.amc.permits import Permit
 from shared.amc.translate import amc_errors
+from shared.domain.clock import utc_now
 from shared.domain.errors import AmcflowError, TransientError
 from shared.domain.ids import EntityId, InstanceKey, MarketplaceId
 from shared.http.client import GatedClient
@@ -53,11 +54,6 @@ class Call:
     body: Mapping[str, object] | None = None
     after_bytes: Callable[[], None] | None = None
     """Called once the request has left, for tests that strike there."""
-
-
-def utc_now() -> datetime:
-    """The wall clock."""
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)

@@ -14,12 +14,12 @@ from typing import Final
 import httpx
 from pydantic import SecretStr
 
-from shared.amc.attempt import utc_now
 from shared.amc.bodies import Answer, UndecodableAnswer, read_body
 from shared.amc.call_log import INTERRUPTED, CallLog, CallRecord, NoCallLog
 from shared.amc.retry import Repeat
 from shared.amc.retry_after import retry_after
 from shared.amc.translate import amc_errors
+from shared.domain.clock import utc_now
 from shared.domain.errors import (
     AmcflowError,
     AmcThrottled,

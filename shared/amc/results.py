@@ -12,10 +12,10 @@ from typing import Final
 
 import httpx
 
-from shared.amc.attempt import utc_now
 from shared.amc.gunzip import MAGIC, Gunzip, UnpackLimits
 from shared.amc.link_policy import LinkPolicy
 from shared.amc.retry_after import retry_after
+from shared.domain.clock import utc_now
 from shared.domain.errors import (
     AmcflowError,
     ResultGone,

@@ -13,21 +13,22 @@ _MAX_DIGITS: Final = 9
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """Between one second and 15 minutes; None if absent or not to be understood.
 
-    `headers` must find names in any case, as httpx's do."""
+    A date is taken against the answer's own `Date`, by the clock that made both; only without one
+    against `now`. `headers` must find names in any case, as httpx's do."""
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         # More digits than this are longer than the longest wait anyway.
         seconds = int(text) if len(text) <= _MAX_DIGITS else 10**_MAX_DIGITS
         return _clamped(timedelta(seconds=seconds))
-    return _until(text, now) if text else None
+    moment = _moment(text)
+    return None if moment is None else _clamped(moment - (_moment(headers.get("date", "")) or now))
 
 
-def _until(text: str, now: datetime) -> timedelta | None:
+def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return _clamped(moment - now)
+        # To UTC here: at the ends of the calendar even that can fail.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

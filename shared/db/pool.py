@@ -7,6 +7,7 @@ the outbox are born leased to the process that will publish them.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from shared.db.translate import database_errors
+from shared.domain import clock
 from shared.domain.errors import DatabaseUnavailable
 
 Connection = PoolConnectionProxy
@@ -28,6 +30,8 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(
             name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
         )
+    asked_at = time.monotonic()
+    clock.agree(await connection.fetchval("select clock_timestamp()"), asked_at=asked_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from shared.db.pool import Database
 from shared.db.queries import load
+from shared.domain.clock import utc_now
 
 _SQL = load("stats")
 
@@ -49,7 +50,7 @@ class Stats:
 
     async def figures(self, *, now: datetime | None = None) -> Figures:
         """All of them, read one after the other on one connection."""
-        oldest = _first_id_of((now or datetime.now(UTC)) - _LOOK_BACK)
+        oldest = _first_id_of((now or utc_now()) - _LOOK_BACK)
         async with self.database.connection() as connection:
             states = await connection.fetch(_SQL["count_by_state"])
             last_day = await connection.fetch(_SQL["finished_last_day"], oldest)

@@ -5,10 +5,10 @@ one of ours does not pass the type checker.
 """
 
 import os
-import time
 from typing import NewType
 from uuid import UUID
 
+from shared.domain import clock
 from shared.domain.errors import NotFound
 
 WorkflowId = NewType("WorkflowId", UUID)
@@ -37,7 +37,7 @@ ACCOUNT_PREFIX = "ac_"
 
 def new_uuid() -> UUID:
     """A UUID of version 7 (RFC 9562): ordered by time, so that indexes grow at one end."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = int(clock.unix_seconds() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
     value = value & ~(0xF << 76) | 7 << 76
     value = value & ~(0b11 << 62) | 0b10 << 62
     return UUID(int=value)

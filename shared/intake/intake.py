@@ -6,7 +6,7 @@ the queue is admitted by the rescuer's look.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from shared.db.acceptance import NewExecution, RememberedRequest
 from shared.db.executions_read import Original
 from shared.db.instances import InstanceRef
 from shared.db.workflows import Definition
+from shared.domain.clock import utc_now
 from shared.domain.errors import NotFound
 from shared.domain.ids import EXECUTION_PREFIX, new_uuid, show
 from shared.domain.states import FINAL, ExecutionState
@@ -67,11 +68,6 @@ class Asker:
 
     owner: str
     request_id: str
-
-
-def utc_now() -> datetime:
-    """The clock in production."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ expire or refused asks for a refresh and postpones its work; asking often is har
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 
 from shared.amc.regions import Region, endpoints
 from shared.amc.target import AmcTarget
 from shared.domain.claims import Destination, Login
+from shared.domain.clock import utc_now
 from shared.domain.errors import TokenExpired
 from shared.domain.ids import CredentialId
 from shared.security.secrets import AccessToken
@@ -59,7 +60,7 @@ class Access:
             login.ciphertext is None
             or login.key_id is None
             or login.expires_at is None
-            or login.expires_at - datetime.now(UTC) < _TOO_SHORT
+            or login.expires_at - utc_now() < _TOO_SHORT
         ):
             raise TokenExpired("The access token is missing or expired.", wait=WAIT_FOR_TOKEN)
         known = self._opened.get(login.credential_id)

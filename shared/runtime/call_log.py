@@ -7,11 +7,11 @@ work: nothing depends on it.
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from shared.amc.call_log import CallRecord
 from shared.db.calls import CallBook, CallRow
+from shared.domain.clock import utc_now
 from shared.domain.errors import DatabaseUnavailable
 from shared.observability.logs import get_logger
 from shared.observability.metrics import AMC_CALL_SECONDS, AMC_CALLS
@@ -35,7 +35,7 @@ class BufferedCallLog:
         AMC_CALL_SECONDS.labels(call.call).observe(call.duration_ms / 1000)
         self._waiting.append(
             CallRow(
-                at=datetime.now(UTC),
+                at=utc_now(),
                 caller=call.caller,
                 call=call.call,
                 instance_id=call.instance,

@@ -20,6 +20,7 @@ import uvloop
 from shared.db.outbox import Outbox
 from shared.db.pool import Database, open_database
 from shared.db.timers import Timers
+from shared.domain import clock
 from shared.domain.errors import AmcflowError
 from shared.messaging.consumer import Consumer, Refusal
 from shared.messaging.envelope import ReceivedMessage
@@ -154,6 +155,7 @@ def main(
     settings = read_settings(settings_kind, service=service)
     configure(service, version=_version(), level=settings.log_level)
     watch(settings.stop_points_folder, service=service)
+    clock.make_wrong(by_seconds=settings.clock_wrong_by.total_seconds())
     with serve_metrics(settings.metrics_port):
         sys.exit(_run(service, settings, run))
 

@@ -132,6 +132,30 @@ def test_every_task_has_an_owner() -> None:
     assert places(ownerless()) == []
 
 
+# The simulator is another house with a clock of its own; deploy has no database to ask.
+OWN_TIME = ("shared/domain/clock.py", "services/simulator/", "deploy/")
+CLOCKS = {
+    *(("time", name) for name in ("time", "time_ns", "localtime", "gmtime")),
+    *(("datetime", name) for name in ("now", "utcnow", "today")),
+    ("date", "today"),
+}
+
+
+def test_only_one_module_asks_the_machine_what_time_it_is() -> None:
+    def asking() -> Iterator[tuple[Module, ast.AST]]:
+        for module in PRODUCT:
+            for node in module.nodes():
+                if (
+                    isinstance(node, ast.Attribute)
+                    and isinstance(node.value, ast.Name)
+                    and (node.value.id, node.attr) in CLOCKS
+                    and not module.path.startswith(OWN_TIME)
+                ):
+                    yield module, node
+
+    assert places(asking()) == []
+
+
 def test_what_is_logged_is_a_fact_in_snake_case() -> None:
     def odd() -> Iterator[tuple[Module, ast.AST]]:
         for module in PRODUCT:

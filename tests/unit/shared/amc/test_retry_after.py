@@ -37,6 +37,16 @@ def test_what_is_neither_is_no_answer(text: str) -> None:
     assert retry_after({"retry-after": text}, NOW) is None
 
 
+@pytest.mark.parametrize("wrong_by", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_date_is_read_by_the_clock_that_made_it(wrong_by: timedelta) -> None:
+    headers = {
+        "retry-after": "Sun, 01 Jun 2025 12:00:30 GMT",
+        "date": "Sun, 01 Jun 2025 12:00:00 GMT",
+    }
+
+    assert retry_after(headers, NOW + wrong_by) == timedelta(seconds=30)
+
+
 def test_an_absent_header_is_no_answer() -> None:
     assert retry_after({}, NOW) is None
 

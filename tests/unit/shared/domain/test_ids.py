@@ -1,12 +1,12 @@
 """The ids people see."""
 
-import time
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain import clock
 from shared.domain.errors import NotFound
 from shared.domain.ids import EXECUTION_PREFIX, WORKFLOW_PREFIX, new_uuid, read, show
 
@@ -18,18 +18,18 @@ def test_a_new_id_is_a_uuid_of_version_7() -> None:
 
 
 def test_ids_are_ordered_by_the_time_they_were_made_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments = [1_700_000_000_000_000_000 + step * 1_000_000 for step in range(50)]
-    clock = iter(moments)
-    monkeypatch.setattr(time, "time_ns", lambda: next(clock))
+    moments = [1_700_000_000_000 + step for step in range(50)]
+    told = iter(moments)
+    monkeypatch.setattr(clock, "unix_seconds", lambda: (next(told) + 0.5) / 1000)
 
     made = [new_uuid() for _ in moments]
 
     assert made == sorted(made)
-    assert [each.int >> 80 for each in made] == [moment // 1_000_000 for moment in moments]
+    assert [each.int >> 80 for each in made] == moments
 
 
 def test_ids_made_at_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+    monkeypatch.setattr(clock, "unix_seconds", lambda: 1_700_000_000.0)
 
     assert len({new_uuid() for _ in range(1000)}) == 1000
 
