@@ -31,6 +31,9 @@ class Fault(ABC):
     strikes: int = field(default=0, init=False)
     """How often it struck: nought proves nothing, and is shown as such."""
 
+    detail: str = field(default="", init=False)
+    """Who or what was struck, for the line of the round."""
+
     sentence: ClassVar[str] = ""
     recovers: ClassVar[Recovery | None] = None
     """Under which heading the time until everybody works again is counted."""

@@ -129,6 +129,7 @@ class AtStopPoints(Fault):
             scene.town.stop_points.disarm(point)
         self._look(scene)
         self.strikes = len(self.struck)
+        self.detail = " ".join(sorted(strike.point.value for strike in self.struck))
 
     def _until_struck(self, scene: Scene) -> None:
         wait_until(lambda: len(self._look(scene)) == len(self.points), seconds=self.lasts + 4)

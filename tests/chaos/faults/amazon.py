@@ -1,0 +1,270 @@
+"""Faults of Amazon: what it answers, what it does without answering, and the way to it."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import ClassVar
+
+import httpx
+
+from tests.chaos.books import Span
+from tests.chaos.faults.fault import Fault, Scene
+
+_CREATE = r"workflowExecutions$"
+_CALLS = r"^/amc/reporting/"
+_FILES = r"^/_simulator/s3/"
+_LOGIN = r"^/auth/o2/token"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Requests of one kind that are struck."""
+
+    fault: str
+    path: str = _CALLS
+    method: str | None = None
+    probability: float = 0.3
+    count: int = 12
+
+    def body(self) -> dict[str, object]:
+        match = {"path_regex": self.path, **({"method": self.method} if self.method else {})}
+        return {
+            "fault": self.fault,
+            "match": match,
+            "probability": self.probability,
+            "count": self.count,
+        }
+
+
+class Answers(Fault):
+    """Amazon answers as some rules say, for a while."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    def begin(self, scene: Scene) -> None:
+        self._since = _last_seq(scene)
+        for rule in self.rules:
+            scene.town.simulator.tell("faults", rule.body())
+
+    def end(self, scene: Scene) -> None:
+        scene.town.simulator.clear_faults()
+
+    def count(self, scene: Scene) -> None:
+        ours = {rule.fault for rule in self.rules}
+        entries = scene.town.simulator.look("journal", after=self._since)["entries"]
+        self.strikes = sum(entry["fault"] in ours for entry in entries)
+
+
+class Throttled(Answers):
+    """429 in the three forms that were seen."""
+
+    sentence = "AMC answers 429 in three forms"
+    rules = tuple(Rule(kind, probability=0.15) for kind in ("429", "429-message", "429-html"))
+
+
+class ServerErrors(Answers):
+    """5xx for any call."""
+
+    sentence = "AMC answers 500, 502, 503, 504"
+    rules = tuple(Rule(kind, probability=0.1, count=6) for kind in ("500", "502", "503", "504"))
+
+
+class Slow(Answers):
+    """Some answers take longer than our patience, some nearly as long."""
+
+    sentence = "AMC answers slowly, or too late"
+    rules = (
+        Rule("slow:1.5", probability=0.2),
+        Rule("slow:4", probability=0.15, count=5),
+    )
+
+
+class CutAnswers(Answers):
+    """Answers end in the middle of their body, or cannot be read."""
+
+    sentence = "AMC's answers cut in the middle of the body"
+    rules = (
+        Rule("truncate", probability=0.15),
+        Rule("malformed-json", probability=0.1, count=6),
+        Rule("empty-body", probability=0.1, count=6),
+        Rule("wrong-length", probability=0.1, count=6),
+    )
+
+
+class AnswerLost(Answers):
+    """The create is done, and the connection is cut before its answer."""
+
+    sentence = "the answer to a create lost"
+    rules = (
+        Rule("drop-after", _CREATE, "POST", 0.4, 8),
+        Rule("drop-before", _CREATE, "POST", 0.2, 4),
+    )
+
+
+class LateCreation(Answers):
+    """No answer, and AMC makes the execution some seconds later, within the settle time."""
+
+    sentence = "the execution created seconds later, within the settle time"
+    rules = (
+        Rule("late-create:2", _CREATE, "POST", 0.3, 4),
+        Rule("late-create-drop:2.5", _CREATE, "POST", 0.3, 4),
+    )
+
+
+class CreationTooLate(Answers):
+    """AMC makes the execution when its attempt was given up: it is recognised and cancelled."""
+
+    sentence = "the execution created after the settle time"
+    rules = (Rule("late-create:9", _CREATE, "POST", 0.5, 3),)
+
+    def count(self, scene: Scene) -> None:
+        super().count(scene)
+        scene.circumstances.strays_made += self.strikes
+
+
+class SpoiledFiles(Answers):
+    """Result files come short, cut, corrupt, or not at all."""
+
+    sentence = "result files corrupt, truncated, short, refused"
+    rules = tuple(
+        Rule(kind, _FILES, None, 0.25, 5)
+        for kind in ("corrupt", "truncate", "short-body", "wrong-length", "403", "503", "drop-after")
+    )
+
+
+class TokensExpire(Fault):
+    """Every access token is dead, again and again."""
+
+    sentence = "access tokens expire in the middle of a run"
+
+    def begin(self, scene: Scene) -> None:
+        for _ in range(3):
+            scene.town.simulator.tell("expire-tokens")
+            self.strikes += 1
+            threading.Event().wait(self.rng.uniform(0.5, 2))
+
+
+class LoginFails(Answers):
+    """Login with Amazon is out of order while tokens expire; refresh tokens rotate."""
+
+    sentence = "refresh of a token fails, is slow, is cut after Amazon rotated it"
+    rules = (
+        Rule("503", _LOGIN, None, 0.4, 3),
+        Rule("malformed-json", _LOGIN, None, 0.3, 2),
+        Rule("slow:2", _LOGIN, None, 0.3, 2),
+    )
+
+    def begin(self, scene: Scene) -> None:
+        super().begin(scene)
+        scene.town.simulator.tell("expire-tokens")
+
+
+class GrantRevoked(Fault):
+    """A user takes back the consent, and gives it again later: work waits, nothing is lost."""
+
+    sentence = "grant revoked, and given again"
+
+    def begin(self, scene: Scene) -> None:
+        self._place = self.rng.choice(list(scene.places))
+        self._since = time.time()
+        scene.town.simulator.tell("revoke", {"refresh_token": self._place.refresh_token})
+        self.strikes += 1
+
+    def end(self, scene: Scene) -> None:
+        fresh = f"{self._place.refresh_token}-again"
+        scene.town.simulator.tell("refresh-tokens", {"refresh_token": fresh})
+        path = f"/credentials/{self._place.credential_id}/refresh_token"
+        _insist(scene, path, {"refresh_token": fresh})
+        excused = Span(self._since, time.time() + 5, "credential broken")
+        scene.circumstances.excused_idleness.append(excused)
+
+
+class ListsLag(Fault):
+    """Lists of executions show what was true two seconds ago."""
+
+    sentence = "lists that lag"
+
+    def begin(self, scene: Scene) -> None:
+        scene.town.simulator.switch(list_lag_seconds=2)
+        self.strikes += 1
+        threading.Event().wait(4)
+
+    def end(self, scene: Scene) -> None:
+        scene.town.simulator.switch(list_lag_seconds=0)
+
+
+class AmazonCut(Fault):
+    """All connections to Amazon are reset, several times."""
+
+    sentence = "connections to AMC cut"
+
+    def begin(self, scene: Scene) -> None:
+        proxy = scene.town.proxy("amazon")
+        for _ in range(self.rng.randint(2, 5)):
+            before = proxy.cut
+            proxy.cut_all()
+            self.strikes += proxy.cut - before
+            threading.Event().wait(self.rng.uniform(0.1, 1))
+
+
+class AmazonStalled(Fault):
+    """No byte passes to or from Amazon; what was held is lost with its connection."""
+
+    sentence = "connections to AMC stalled"
+
+    def begin(self, scene: Scene) -> None:
+        self._since, self._before = time.time(), scene.town.proxy("amazon").held
+        scene.town.proxy("amazon").stall()
+        threading.Event().wait(1)
+
+    def end(self, scene: Scene) -> None:
+        proxy = scene.town.proxy("amazon")
+        self.strikes = proxy.held - self._before
+        proxy.flow(release=False)
+
+
+class AmazonRefuses(Fault):
+    """Nobody listens at Amazon's address."""
+
+    sentence = "AMC refuses connections"
+
+    def begin(self, scene: Scene) -> None:
+        proxy = scene.town.proxy("amazon")
+        before = proxy.cut
+        proxy.refuse()
+        self.strikes = max(1, proxy.cut - before)
+
+    def end(self, scene: Scene) -> None:
+        scene.town.proxy("amazon").listen()
+
+
+def _last_seq(scene: Scene) -> int:
+    """The newest entry of the journal; pages are read from the end of what is known."""
+    seq = 0
+    while entries := scene.town.simulator.look("journal", after=seq)["entries"]:
+        seq = entries[-1]["seq"]
+    return seq
+
+
+def _insist(scene: Scene, path: str, body: object) -> None:
+    """A person who repeats it until it is done."""
+    deadline = time.monotonic() + 120
+    turn = 0
+    urls = scene.town.stack.api_urls
+    while True:
+        turn += 1
+        try:
+            answer = httpx.put(
+                f"{urls[turn % len(urls)]}/api/v1{path}",
+                json=body,
+                headers=scene.town.headers,
+                timeout=10,
+                trust_env=False,
+            )
+        except httpx.TransportError:
+            pass
+        else:
+            if answer.is_success:
+                return
+        assert time.monotonic() < deadline, f"PUT {path} was never answered well"
+        threading.Event().wait(0.3)

@@ -1,0 +1,244 @@
+"""One round: places of its own, the client at work, faults on their moments, then rest."""
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+
+from deploy.local.owned import wait_until
+from tests.chaos.books import Circumstances, ClientBook, LimitSet
+from tests.chaos.driver import Driver
+from tests.chaos.faults.deck import FAULTS
+from tests.chaos.faults.fault import Fault, Recovery, Scene
+from tests.chaos.plan import FaultPlan, Plan
+from tests.chaos.town import Place, Town
+from tests.e2e.house import SQL
+
+REST_BOUND_SECONDS = 60.0
+"""After the last fault: a command that the broker lost is written again after 30 s."""
+_STUCK_SECONDS = 240.0
+"""Longer than any guard of a timer: what is not at rest then never will be."""
+_IDLE_BOUND_SECONDS = 10.0
+_RESULTS_READ = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """One fault as it went."""
+
+    name: str
+    sentence: str
+    strikes: int
+    detail: str
+    recovers: Recovery | None
+    recovery_seconds: float | None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a round left to be judged."""
+
+    plan: Plan
+    places: Sequence[Place]
+    book: ClientBook
+    circumstances: Circumstances
+    faults: list[Struck]
+    problems: list[str]
+    """What went wrong with the round itself, or answers that no client should get."""
+    rest_seconds: float | None
+    """None: it never came to rest."""
+    seconds: float
+
+
+@dataclass(eq=False)
+class Round:
+    """A plan carried out once in a town."""
+
+    town: Town
+    plan: Plan
+    on_begin: Callable[[Sequence[Place]], None] = lambda _: None
+    """Called when the places are there and nothing was asked."""
+    circumstances: Circumstances = field(default_factory=Circumstances)
+    problems: list[str] = field(default_factory=list)
+    struck: list[Struck] = field(default_factory=list)
+    places: Sequence[Place] = ()
+    rest_reasons: list[str] = field(default_factory=list)
+    _recovered: dict[int, float] = field(default_factory=dict)
+    _healed: float = 0.0
+
+    def run(self) -> Outcome:
+        """Everything up to rest; what the client reads of results follows."""
+        begun = time.monotonic()
+        self.circumstances.rest_bound_seconds = REST_BOUND_SECONDS
+        self.circumstances.idle_bound_seconds = _IDLE_BOUND_SECONDS
+        driver = self._prepare()
+        self.on_begin(self.places)
+        scene = Scene(self.town, self.places, self.circumstances)
+        faults = [self._fault(each) for each in self.plan.faults]
+        with driver.watching():
+            self._drive_and_strike(driver, scene, faults)
+            rest = self._rest()
+        for fault in faults:
+            self._guard("counting", lambda fault=fault: fault.count(scene))  # type: ignore[misc]
+        self._note(faults)
+        if rest is not None:
+            self._guard("reading results", lambda: self._read_results(driver))
+        driver.close()
+        return Outcome(
+            self.plan,
+            self.places,
+            driver.book,
+            self.circumstances,
+            self.struck,
+            [*self.problems, *driver.problems],
+            rest,
+            time.monotonic() - begun,
+        )
+
+    def _prepare(self) -> Driver:
+        """Accounts, instances and workflows that no other round has."""
+        town, plan = self.town, self.plan
+        name = f"s{plan.seed}r{town.next_round()}"
+        accounts = [
+            town.account(f"{name}a{number}".upper(), max_concurrent_executions=limit)
+            for number, limit in enumerate(plan.accounts)
+        ]
+        self.places = [
+            town.instance(
+                accounts[each.account],
+                f"amc{name}i{number}",
+                max_concurrent_executions=each.limit,
+            )
+            for number, each in enumerate(plan.instances)
+        ]
+        workflows = [
+            town.workflow(
+                f"{name} {number}",
+                "\n".join([*(f"-- simulator: {each}" for each in directives), SQL]),
+            )
+            for number, directives in enumerate(plan.workflows)
+        ]
+        wiped = any(each.name == "broker_wiped" for each in plan.faults)
+        driver = Driver(town, plan, self.places, workflows, name, may_lose_confirmed=wiped)
+        driver.book.limits += [
+            LimitSet(place.id, each.limit, 0, 0)
+            for place, each in zip(self.places, plan.instances, strict=True)
+        ]
+        driver.book.limits += [
+            LimitSet(place.entity_id, limit, 0, 0)
+            for place, limit in zip(accounts, plan.accounts, strict=True)
+        ]
+        return driver
+
+    def _fault(self, plan: FaultPlan) -> Fault:
+        return FAULTS[plan.name](Random(plan.seed), plan.lasts)
+
+    def _drive_and_strike(self, driver: Driver, scene: Scene, faults: Sequence[Fault]) -> None:
+        with ThreadPoolExecutor(len(faults) + 1) as pool:
+            driving = pool.submit(self._guard, "driving", driver.drive)
+            striking = [
+                pool.submit(self._guard, each.name, self._striking(scene, each, fault))
+                for each, fault in zip(self.plan.faults, faults, strict=True)
+            ]
+            for future in striking:
+                future.result()
+            self._healed = time.monotonic()
+            self.town.heal()
+            driving.result()
+
+    def _striking(self, scene: Scene, plan: FaultPlan, fault: Fault) -> Callable[[], None]:
+        def strike() -> None:
+            threading.Event().wait(plan.at)
+            try:
+                begun = time.monotonic()
+                fault.begin(scene)
+                threading.Event().wait(plan.lasts - (time.monotonic() - begun))
+            finally:
+                fault.end(scene)
+            if fault.recovers is not None and fault.strikes:
+                ended = time.monotonic()
+                assert self.town.all_ready(within=90), f"not all work again after {plan.name}"
+                self._recovered[id(fault)] = time.monotonic() - (
+                    begun if fault.recovers == "worker kill" else ended
+                )
+
+        return strike
+
+    def _rest(self) -> float | None:
+        """Seconds from the end of the last fault until all is at rest, or None."""
+        came = wait_until(self._is_at_rest, seconds=_STUCK_SECONDS)
+        seconds = time.monotonic() - self._healed
+        self.circumstances.rest_seconds = seconds
+        if not came:
+            self.problems.append(f"never at rest: {'; '.join(self.rest_reasons)}")
+        return seconds if came else None
+
+    def _is_at_rest(self) -> bool:
+        threading.Event().wait(0.2)
+        self.rest_reasons = self._unrest()
+        return not self.rest_reasons
+
+    def _unrest(self) -> list[str]:
+        ids = [place.id for place in self.places]
+        (row,) = self.town.sql(_UNREST, ids)
+        reasons = [f"{name} {count}" for name, count in row.items() if count]
+        if reasons:
+            return reasons
+        active = [
+            f"{each['id']} is {each['status']} at AMC"
+            for place in self.places
+            for each in self.town.simulator.executions(place)  # type: ignore[arg-type]  # it has an id
+            if each["status"] in {"PENDING", "RUNNING", "PUBLISHING"}
+        ]
+        if active:
+            return active
+        depths = self.town.queue_depths()
+        return [f"queue {name} {count}" for name, count in depths.items() if count]
+
+    def _note(self, faults: Sequence[Fault]) -> None:
+        self.struck += [
+            Struck(
+                plan.name,
+                fault.sentence,
+                fault.strikes,
+                fault.detail,
+                fault.recovers,
+                self._recovered.get(id(fault)),
+            )
+            for plan, fault in zip(self.plan.faults, faults, strict=True)
+        ]
+
+    def _read_results(self, driver: Driver) -> None:
+        rows = self.town.sql(
+            "select 'ex_' || e.id::text as id from workflow_executions e"
+            " join amc_instances i on i.id = e.instance_id"
+            " where i.amc_instance_id = any($1) and e.state = 'completed' order by e.id",
+            [place.id for place in self.places],
+        )
+        some = Random(self.plan.seed).sample(rows, min(len(rows), _RESULTS_READ))
+        driver.read_results([row["id"] for row in some])
+
+    def _guard(self, what: str, work: Callable[[], None]) -> None:
+        """What goes wrong with the harness spoils its own round only, and is told."""
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - the outermost frame of a thread
+            self.problems.append(f"{what}: {traceback.format_exc(limit=-4)}")
+
+
+_UNREST = """
+with ours as (
+  select id, account_id from amc_instances where amc_instance_id = any($1)
+)
+select (select count(*) from workflow_executions
+         where instance_id in (select id from ours)
+           and state not in ('completed', 'failed', 'cancelled')) as open_executions,
+       (select count(*) from outbox) as outbox,
+       (select count(*) from timers t join workflow_executions e on t.key = e.id::text
+         where e.instance_id in (select id from ours)) as timers_of_executions,
+       (select count(*) from stray_executions
+         where instance_id in (select id from ours) and cancelled_at is null) as strays
+"""
