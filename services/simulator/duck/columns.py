@@ -127,14 +127,14 @@ _VIEWED = {
     "impression_id": "md5('s' || f.key)",
 }
 _SPONSORED = {
-    "impressions": "1",
+    "impressions": "1 - f.clicks",
     "clicks": "f.clicks",
     "spend": "f.spend",
-    "viewable_impressions": "1",
+    "viewable_impressions": "f.viewable",
     "unmeasurable_viewable_impressions": "0",
     "view_definition": "'MRC'",
     "event_id": "md5('t' || f.key)",
-    "customer_search_term": "'search ' || f.term",
+    "customer_search_term": "'search ' || (f.key % 20)",
     "operating_system": "u.system",
     "os_version": "u.version",
 }
