@@ -97,7 +97,7 @@ def exposures(
     rng: np.random.Generator, habits: Habits, ads: Ints, *, day: int, expected: float
 ) -> Columns:
     """When, who and what; -1 is somebody who was not recognised."""
-    size = int(rng.poisson(int(expected) * (1.12 if (day + 3) % 7 > 4 else 1.0)))  # noqa: PLR2004  weekend
+    size = int(rng.poisson(expected * (1.12 if (day + 3) % 7 > 4 else 1.0)))  # noqa: PLR2004  weekend
     uid = habits.users[rng.integers(0, len(habits.users), size)].astype(np.int64)
     hour = habits.hours[rng.integers(0, len(habits.hours), size)]
     return {
