@@ -22,6 +22,7 @@ from services.api.routes import (
     instances,
     operations,
     parked,
+    reconciliations,
     results,
     seeds,
     stats,
@@ -43,6 +44,7 @@ _NOUNS = (
     events,
     stats,
     parked,
+    reconciliations,
 )
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     status.value: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": status.phrase}

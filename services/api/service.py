@@ -22,6 +22,7 @@ from shared.db.executions_read import ExecutionsRead
 from shared.db.idempotency import IdempotencyKeys
 from shared.db.instances import Instances
 from shared.db.pool import Database
+from shared.db.reconciliations import Reconciliations
 from shared.db.schema import Schema, head_revision
 from shared.db.service_tokens import ServiceTokens
 from shared.db.stats import Stats
@@ -85,6 +86,7 @@ def build_state(
         control=Control(database),
         results=StoredResults(database),
         parked=DeadLetters(database),
+        reconciliations=Reconciliations(database),
         seal=seal,
         broker=broker,
         wake_relay=wake_relay,

@@ -12,6 +12,7 @@ from shared.db.credentials_admin import CredentialsAdmin
 from shared.db.dead_letters import DeadLetters
 from shared.db.executions_read import ExecutionsRead
 from shared.db.instances import Instances
+from shared.db.reconciliations import Reconciliations
 from shared.db.workflows import Workflows
 from shared.intake.idempotency import Once
 from shared.intake.intake import Intake
@@ -31,6 +32,7 @@ class ApiState:
     control: Control
     results: Results
     parked: DeadLetters
+    reconciliations: Reconciliations
     seal: Seal
     broker: BrokerState
     wake_relay: RelayWake

@@ -3,14 +3,17 @@
 import asyncio
 
 from services.submitter.cancel_handler import CancelHandler, CancelStrayHandler, RemoteCancel
+from services.submitter.compare_handler import CompareHandler
 from services.submitter.reconcile_handler import ReconcileHandler
 from services.submitter.settings import SubmitterSettings
 from services.submitter.submit_handler import SubmitHandler, SubmitPolicy
+from shared.db.reconciliations import Comparisons
 from shared.db.submission import Cancellations, Submissions
 from shared.messaging.messages import (
     CancelExecution,
     CancelStray,
     ReconcileExecution,
+    ReconcileInstance,
     SubmitExecution,
 )
 from shared.messaging.routes import handles
@@ -28,7 +31,12 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
         timers = TimerLoop(
             messenger.timers,
             messenger.relay.wake,
-            commands=("submit_execution", "cancel_execution", "reconcile_execution"),
+            commands=(
+                "submit_execution",
+                "cancel_execution",
+                "reconcile_execution",
+                "reconcile_instance",
+            ),
         )
         await run_until(
             stop,
@@ -60,6 +68,9 @@ def _consumers(settings: SubmitterSettings, messenger: Messenger, amc: AmcParts)
         lease=settings.lease,
         settle_time=settings.settle_time,
     )
+    compare = CompareHandler(
+        Comparisons(messenger.database), amc.client, amc.reach, lease=settings.lease
+    )
     topology = messenger.topology
     return [
         messenger.consumer([topology.submit_execution], [handles(SubmitExecution, submit)]).run,
@@ -69,6 +80,7 @@ def _consumers(settings: SubmitterSettings, messenger: Messenger, amc: AmcParts)
                 handles(CancelExecution, CancelHandler(cancellations, cancel)),
                 handles(CancelStray, CancelStrayHandler(cancellations, cancel)),
                 handles(ReconcileExecution, reconcile),
+                handles(ReconcileInstance, compare),
             ],
             concurrency=4,
         ).run,

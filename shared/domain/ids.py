@@ -33,6 +33,7 @@ WORKFLOW_PREFIX = "wf_"
 EXECUTION_PREFIX = "ex_"
 CREDENTIAL_PREFIX = "cr_"
 ACCOUNT_PREFIX = "ac_"
+RECONCILIATION_PREFIX = "rc_"
 
 
 def new_uuid() -> UUID:

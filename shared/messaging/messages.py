@@ -87,6 +87,14 @@ class ReconcileExecution(Command):
     execution_id: UUID
 
 
+class ReconcileInstance(Command):
+    """Compare what AMC has made on an instance with what our rows know."""
+
+    TYPE = "reconcile_instance.v1"
+    ROUTING_KEY = "reconcile_execution"
+    reconciliation_id: UUID
+
+
 class PollInstance(Command):
     """Look at AMC's executions of this instance."""
 
@@ -232,6 +240,7 @@ COMMANDS: tuple[type[Command], ...] = (
     CancelExecution,
     CancelStray,
     ReconcileExecution,
+    ReconcileInstance,
     PollInstance,
     DownloadResult,
     RefreshCredential,

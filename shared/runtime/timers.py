@@ -27,6 +27,7 @@ GUARDS: Final[Mapping[str, timedelta]] = {
     "submit_execution": timedelta(seconds=60),
     "cancel_execution": timedelta(seconds=60),
     "reconcile_execution": timedelta(seconds=90),
+    "reconcile_instance": timedelta(seconds=90),
     "poll_instance": timedelta(seconds=120),
     "download_result": timedelta(seconds=60),
     "refresh_credential": timedelta(seconds=60),
