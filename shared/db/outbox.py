@@ -52,6 +52,10 @@ class Outbox:
             _SQL["delete_published"], list(published), self.database.relay_id
         )
 
+    async def let_go(self, unsent: Collection[int]) -> None:
+        """The broker did not take them: in a second anybody may try."""
+        await self.database.execute(_SQL["let_go"], list(unsent), self.database.relay_id)
+
     async def give_back(self) -> None:
         """This process stops: others need not wait for its leases."""
         await self.database.execute(_SQL["give_back"], self.database.relay_id)

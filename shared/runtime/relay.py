@@ -2,7 +2,8 @@
 
 Dying between commit and publish leaves a row whose lease runs out: another relay sends it. Dying
 between confirm and delete sends it twice, under the same message id; every handler stands that.
-With the broker away rows stay, nothing waits for it, and the relay catches up by itself.
+With the broker away rows stay, nothing waits for it, and the relay catches up by itself; what it
+had taken and could not send it lets go, so that whoever reaches the broker first sends it.
 """
 
 import asyncio
@@ -73,13 +74,16 @@ class OutboxRelay:
 
     async def _drain(self, *, fresh: bool) -> None:
         """Our own rows at once when woken; what others left behind twice a second."""
-        while fresh:
+        while fresh and not self.publisher.is_waiting:
             rows = await self.outbox.fresh(limit=_BATCH)
             await self._publish(rows)
             fresh = len(rows) == _BATCH
         if time.monotonic() < self._next_look:
             return
-        while len(rows := await self.outbox.claim_left_behind(limit=_BATCH)) > 0:
+        while not self.publisher.is_waiting:
+            rows = await self.outbox.claim_left_behind(limit=_BATCH)
+            if not rows:
+                break
             await self._publish(rows)
         self._next_look = time.monotonic() + _LOOK_SECONDS
 
@@ -94,6 +98,14 @@ class OutboxRelay:
         if confirmed:
             reach(StopPoint.RELAY_CONFIRMED)
             await self.outbox.delete(confirmed)
+        # What no queue takes keeps its lease: it would only come back at once.
+        unsent = [
+            row.id
+            for row, receipt in zip(rows, receipts, strict=True)
+            if receipt.error is not None and not receipt.unroutable
+        ]
+        if unsent:
+            await self.outbox.let_go(unsent)
         for receipt in receipts:
             if receipt.error is not None:
                 raise receipt.error

@@ -19,6 +19,11 @@ select id, message_id, message_type, body, correlation_id, headers from outbox
 -- name: delete_published
 delete from outbox where id = any($1::bigint[]) and claim = $2
 
+-- name: let_go
+-- Not at once: with the broker away everybody would take them in turn.
+update outbox set available_at = clock_timestamp() + interval '1 s'
+ where id = any($1::bigint[]) and claim = $2
+
 -- name: give_back
 update outbox set claim = null, available_at = clock_timestamp() where claim = $1
 

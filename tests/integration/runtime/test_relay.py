@@ -225,3 +225,20 @@ async def test_a_row_without_a_process_of_its_own_is_anybodys_after_its_lease(
 
     async with relay(database, broker.topology, broker.url):
         await broker.arrived(broker.topology.poll_instance.name, 1)
+
+
+async def test_what_one_relay_could_not_send_another_sends_long_before_the_lease_ends(
+    database: Database, database_url: str, broker: Broker, wire: Wire
+) -> None:
+    wire.pull_out()
+    hour = timedelta(hours=1)
+    async with (
+        open_database(database_url, service="cut off") as cut_off,
+        relay(cut_off, broker.topology, wire.url, lease=hour),
+    ):
+        await write(database, *range(3))
+        await abandon(database)
+        await until(claimed(database))
+
+        async with relay(database, broker.topology, broker.url, lease=hour):
+            await broker.arrived(broker.topology.poll_instance.name, 3)
