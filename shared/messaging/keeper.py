@@ -18,7 +18,7 @@ from shared.observability.metrics import CONSUMER_UP
 log = get_logger()
 
 _FIRST_BACKOFF: Final = 0.2
-_LONGEST_BACKOFF: Final = 15.0
+_LONGEST_BACKOFF: Final = 5.0
 _HEALTH_SECONDS: Final = 5.0
 
 Health = Callable[[], Awaitable[bool]]
