@@ -54,7 +54,7 @@ class Refreshes:
             ciphertext=row["refresh_token_ciphertext"],
             key_id=row["refresh_token_key_id"],
             version=row["version"],
-            access_expires_at=row["access_token_expires_at"],
+            lease_until=row["lease_until"],
         )
 
     async def store_tokens(
@@ -90,6 +90,12 @@ class Refreshes:
         await self.database.execute(_SQL["mark_broken"], claim.credential_id, claim.version, reason)
 
     async def try_again(self, claim: RefreshClaim, *, wait: timedelta) -> None:
-        """Amazon could not be asked; the timer brings the command back after `wait`."""
-        await self.database.execute(_SQL["release"], claim.credential_id)
-        await self.database.execute(_SQL["try_again"], str(claim.credential_id), wait)
+        """Amazon could not be asked; the timer brings the command back after `wait`.
+
+        StaleTransition if the lease is another's by now.
+        """
+        armed = await self.database.fetchval(
+            _SQL["try_again"], claim.credential_id, claim.version, claim.lease_until, wait
+        )
+        if armed is None:
+            raise StaleTransition(f"Credential {claim.credential_id} is not ours any more.")

@@ -178,4 +178,5 @@ class RefreshClaim:
     ciphertext: bytes
     key_id: str
     version: int
-    access_expires_at: datetime | None
+    lease_until: datetime
+    """With the version it names this claim: no two have the same."""

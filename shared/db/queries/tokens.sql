@@ -20,8 +20,7 @@ select 'refresh_credential.v1', jsonb_build_object('credential_id', id) from ask
 with claimed as (
   update credentials set lease_until = clock_timestamp() + $2::interval
    where id = $1 and status <> 'broken' and lease_until <= clock_timestamp()
-  returning id, region, refresh_token_ciphertext, refresh_token_key_id, version,
-            access_token_expires_at
+  returning id, region, refresh_token_ciphertext, refresh_token_key_id, version, lease_until
 ), refused as (
   update timers t
      set due_at = least(t.due_at, greatest(c.lease_until, clock_timestamp()))
@@ -74,14 +73,19 @@ delete from timers t using broken b
  where t.kind = 'refresh_credential' and t.key = b.id::text
 returning t.key
 
--- name: release
-update credentials set lease_until = '-infinity' where id = $1
-
 -- name: try_again
+-- Only by the holder of this very lease: one that was frozen must not end another's.
+with released as (
+  update credentials set lease_until = '-infinity'
+   where id = $1 and version = $2 and lease_until = $3
+  returning id
+)
 insert into timers (kind, key, due_at, command)
-values ('refresh_credential', $1::text, clock_timestamp() + $2::interval,
-        jsonb_build_object('credential_id', $1::text))
+select 'refresh_credential', id::text, clock_timestamp() + $4::interval,
+       jsonb_build_object('credential_id', id)
+  from released
 on conflict (kind, key) do update set due_at = excluded.due_at
+returning key
 
 -- name: instances_of
 select i.id from amc_instances i join amc_accounts a on a.id = i.account_id

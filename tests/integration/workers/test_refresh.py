@@ -331,3 +331,19 @@ async def test_who_holds_an_old_token_does_not_ask_for_a_newer_one_than_there_is
     await Logins(bench.database).request_refresh(old)
 
     assert await commands(bench.database, "refresh_credential") == []
+
+
+async def test_a_worker_that_was_frozen_does_not_end_the_lease_of_another(bench: Bench) -> None:
+    async def frozen_past_its_lease() -> None:
+        await bench.database.execute("update credentials set lease_until = clock_timestamp()")
+        await Refreshes(bench.database).claim_for_refresh(
+            bench.credential, lease=timedelta(seconds=60)
+        )
+
+    bench.login.on_asked = frozen_past_its_lease
+    bench.login.errors = [AmcUnavailable("away")]
+
+    with pytest.raises(StaleTransition):
+        await bench.refresh()
+
+    assert (await bench.row())["lease_until"] > datetime.now(UTC) + timedelta(seconds=50)
