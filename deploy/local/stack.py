@@ -17,7 +17,7 @@ from urllib.error import URLError
 
 from deploy.local.backends import Found, backends
 from deploy.local.node_state import write_private
-from deploy.local.paths import DATA, LOGS, PROJECT
+from deploy.local.paths import DATA, HOME, LOGS, PROJECT
 from deploy.local.ports import free_ports, is_free
 from deploy.local.profiles import DURABLE, Profile
 from deploy.local.readiness import answers_http
@@ -260,6 +260,8 @@ class Composition:
             "CLIENT_ID": CLIENT_ID,
             "CLIENT_SECRET": self.secrets.client_secret,
             "REFRESH_TOKENS": REFRESH_TOKEN,
+            # Beside the data of the stack: the next demo, whose folder is new, finds it there.
+            "DATA_FOLDER": str(HOME / "simulator"),
             **self.options.simulator,
         }
         return {

@@ -1,6 +1,5 @@
 """What the simulator can be told at start, by flags or by AMCFLOW_SIMULATOR_* variables."""
 
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
+from services.simulator.data_folder import data_folder
 from services.simulator.distribution import Distribution
 from services.simulator.profiles import ProfileName
 
@@ -60,12 +60,13 @@ class SimulatorSettings(BaseSettings):
     )
 
     engine: Literal["made-up", "duckdb"] = Field(
-        "made-up", description="duckdb runs the SQL over invented traffic"
+        "duckdb",
+        description="duckdb runs the SQL over invented traffic; made-up only makes up rows",
     )
     users: int = Field(50_000, ge=10, description="per instance, for --engine duckdb")
     data_folder: Path = Field(
-        Path(tempfile.gettempdir()) / "amcflow-simulator",
-        description="where --engine duckdb keeps the data it invents",
+        default_factory=data_folder,
+        description="where --engine duckdb keeps its data; default: the user's cache",
     )
     memory_megabytes: int = Field(200, ge=50, description="of one data file's queries")
 

@@ -4,6 +4,7 @@ import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from services.simulator.clock import Clock
@@ -23,6 +24,8 @@ from services.simulator.world import DEFAULT_WORLD, Instance, World, WorldDocume
 
 if TYPE_CHECKING:
     from services.simulator.duck.executions import SqlRuns
+
+_ENGINE_NEEDS = ("duckdb", "numpy", "pytz")
 
 
 class ResultBucket(Protocol):
@@ -145,6 +148,12 @@ def _first_world(settings: SimulatorSettings) -> WorldDocument:
 
 
 def _sql_runs(settings: SimulatorSettings) -> "SqlRuns":
+    missing = [name for name in _ENGINE_NEEDS if find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"--engine duckdb needs {' and '.join(missing)}: install amcflow[simulator],"
+            " or choose --engine made-up"
+        )
     # DuckDB is an optional dependency, wanted by nobody else.
     from services.simulator.duck.executions import build_sql_runs  # noqa: PLC0415  see above
 

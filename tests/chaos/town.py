@@ -44,6 +44,7 @@ SETTLE_SECONDS = 6.0
 LEASE_SECONDS = 6.0
 # AMC sixty times as fast as in life; our own waits short enough for many rounds.
 SIMULATOR = {
+    "ENGINE": "made-up",
     "TIME_SCALE": "60",
     "DURATION_PROFILE": "uniform:20:120",
     "ROWS_PROFILE": "uniform:5:60",

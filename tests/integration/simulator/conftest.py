@@ -62,7 +62,7 @@ def start() -> Iterator[Callable[..., Process]]:
 @pytest.fixture(scope="session")
 def shared_process() -> Iterator[Process]:
     process = launch(
-        *("--time-scale", "600", "--duration-profile", "fixed:60"),
+        *("--engine", "made-up", "--time-scale", "600", "--duration-profile", "fixed:60"),
         *("--url-lifetime-seconds", "1", "--part-bytes", "20000"),
     )
     yield process

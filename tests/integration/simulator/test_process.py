@@ -195,3 +195,21 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(simulator):
     assert ended.returncode == 2
     assert ended.stderr.startswith("simulator: ")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("engine", "code"), [("duckdb", 2), ("made-up", 0)])
+def test_without_duckdb_only_the_engine_that_needs_it_is_refused(engine, code):
+    without = "import sys; sys.modules['duckdb'] = None; "
+    start = "from services.simulator.__main__ import main; sys.exit(main(sys.argv[1:]))"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", without + start, "--check", "--engine", engine],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert ended.returncode == code
+    assert ended.stderr.count("\n") == (1 if code else 0)
+    assert ("install amcflow[simulator], or choose --engine made-up" in ended.stderr) == bool(code)

@@ -29,7 +29,7 @@ class Bench:
 
     def __init__(self, **options) -> None:
         self.clock = FrozenClock()
-        known = {"duration_profile": "fixed:60", **options}
+        known = {"engine": "made-up", "duration_profile": "fixed:60", **options}
         self.simulator = build_simulator(SimulatorSettings(**known), self.clock)
         self.instance = self.simulator.world.instances["amcsimnwus1"]
         self.engine: Engine = self.simulator.engine

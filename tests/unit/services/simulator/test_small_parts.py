@@ -1,5 +1,6 @@
 """Windows, directives, profiles, settings and the catalogue."""
 
+import tempfile
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -84,6 +85,20 @@ def test_settings_come_from_the_environment(monkeypatch):
 
     assert settings.time_scale == 60
     assert settings.refresh_tokens == ("Atzr|sim-a", "Atzr|sim-b")
+
+
+def test_invented_data_are_kept_in_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    assert SimulatorSettings().data_folder == tmp_path / "amcflow-simulator"
+
+
+def test_without_a_home_to_write_to_data_are_kept_with_temporary_files(monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
+
+    found = SimulatorSettings().data_folder
+    assert found == Path(tempfile.gettempdir()) / "amcflow-simulator"
 
 
 def test_a_zero_time_scale_is_refused():
