@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock, Timer
+from threading import BoundedSemaphore, Lock, Timer
 
 import duckdb
 
@@ -16,11 +16,13 @@ from services.simulator.duck.facts import Facts
 from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.store import Store
-from services.simulator.duck.thresholds import Privacy
+from services.simulator.duck.thresholds import Guarded, Privacy
 from services.simulator.results.file import ResultFile, Row, write_result
 from services.simulator.sql.source import CompileError
 
 _WORKERS = 2
+_WAITING = 32
+"""Runs that wait for data or for a worker; more wait to wait."""
 _BATCH = 2000
 _AGAIN_SECONDS = 0.2
 
@@ -80,7 +82,8 @@ class Runner:
         self._store = store
         self._results = results
         self._timeout_seconds = timeout_seconds
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="sql")
+        self._pool = ThreadPoolExecutor(_WAITING, thread_name_prefix="sql")
+        self._slots = BoundedSemaphore(_WORKERS)
 
     def start(self, job: Job) -> Run:
         run = Run(Future())
@@ -88,6 +91,7 @@ class Runner:
         return run
 
     def close(self) -> None:
+        self._store.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._store.close()
 
@@ -113,7 +117,14 @@ class Runner:
 
     def _executed(self, run: Run, job: Job) -> ResultFile | str:
         guarded = prepare(job.sql, job.facts, job.privacy)
-        cursor = self._store.cursor(job.data.covering(job.facts.start, job.facts.end))
+        data = job.data.covering(job.facts.start, job.facts.end)
+        # Whoever waits for data to be made does not keep others from running.
+        with self._store.cursor(data) as cursor, self._slots:
+            return self._written(run, job, guarded, cursor)
+
+    def _written(
+        self, run: Run, job: Job, guarded: Guarded, cursor: duckdb.DuckDBPyConnection
+    ) -> ResultFile | str:
         timer = Timer(self._timeout_seconds, run.stop)
         timer.daemon = True
         try:
@@ -127,7 +138,6 @@ class Runner:
         finally:
             timer.cancel()
             run.adopt(None)
-            cursor.close()
 
 
 def _batches(answer: duckdb.DuckDBPyConnection) -> Iterator[list[Row]]:

@@ -1,80 +1,118 @@
-"""Data files and the open handles on them.
-
-A file is generated when it is first asked for, in a process of its own, and is never changed
-again. A handle is closed to everything but reading its own file; the least used is let go.
+"""Open handles on data files, each closed to everything but reading its own file; of those that
+nobody uses the least used is let go.
 """
 
-import json
-import subprocess
-import sys
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 
 import duckdb
 
+from services.simulator.duck.folder import DataFolder, Lease
 from services.simulator.duck.plan import DataPlan
 
 _OPEN = 3
-_GENERATOR = "services.simulator.duck.generator"
-_SECONDS = 600
+_SPILL = "4GB"
+"""Of one handle, on disk; a query that needs more fails."""
+_MEGABYTES = 4_000
+
+
+@dataclass(slots=True)
+class _Handle:
+    connection: duckdb.DuckDBPyConnection
+    lease: Lease
+    closing: ExitStack
+    users: int = 0
 
 
 @dataclass(slots=True)
 class Store:
-    """The data files under one folder."""
+    """The data files under one folder, as something to ask."""
 
-    folder: Path
+    path: Path
     memory_megabytes: int
-    _handles: OrderedDict[str, duckdb.DuckDBPyConnection] = field(default_factory=OrderedDict)
+    data_megabytes: int = _MEGABYTES
+    _folder: DataFolder = field(init=False)
+    _handles: OrderedDict[str, _Handle] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
-    def cursor(self, plan: DataPlan) -> duckdb.DuckDBPyConnection:
-        """A cursor of its own on the plan's data, which are made first if they are not there.
-        RuntimeError if they cannot be made."""
-        with self._lock:
-            path = self._generated(plan)
-            handle = self._handles.pop(path.name, None) or self._opened(path)
-            self._handles[path.name] = handle
-            if len(self._handles) > _OPEN:
-                # Cursors on it keep what they need; the file is closed with the last of them.
-                self._handles.popitem(last=False)
-            return handle.cursor()
+    def __post_init__(self) -> None:
+        self._folder = DataFolder(self.path, self.data_megabytes)
+
+    @contextmanager
+    def cursor(self, plan: DataPlan) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor of its own on the plan's data, which are made first if they are not there, while
+        others go on. DataUnavailableError if they cannot be made."""
+        handle = self._borrowed(plan.file_name) or self._opened(plan)
+        try:
+            with handle.connection.cursor() as cursor:
+                yield cursor
+        finally:
+            self._returned(handle)
+
+    def stop(self) -> None:
+        """Whoever waits for data gets an error now; what is open stays so until `close`."""
+        self._folder.stop()
 
     def close(self) -> None:
+        """When no cursor is in use any more."""
+        self.stop()
         with self._lock:
             for handle in self._handles.values():
-                handle.close()
+                handle.closing.close()
             self._handles.clear()
 
-    def _generated(self, plan: DataPlan) -> Path:
-        path = self.folder / plan.file_name
-        if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            made = subprocess.run(  # noqa: S603  our own module, our own arguments
-                [sys.executable, "-m", _GENERATOR, json.dumps(asdict(plan)), str(path)],
-                capture_output=True,
-                text=True,
-                timeout=_SECONDS,
-                check=False,
-            )
-            if made.returncode:
-                raise RuntimeError(f"no data could be made: {made.stderr.strip()[-200:]}")
-        return path
+    def _borrowed(self, name: str) -> _Handle | None:
+        with self._lock:
+            handle = self._handles.get(name)
+            if handle is not None:
+                handle.users += 1
+                handle.lease.touch()
+                self._handles.move_to_end(name)
+            return handle
 
-    def _opened(self, path: Path) -> duckdb.DuckDBPyConnection:
-        """Read-only, one thread, no way to the outside, no way to change that."""
-        spill = self.folder / "spill"
-        spill.mkdir(exist_ok=True)
-        handle = duckdb.connect(str(path), read_only=True)
-        for name, value in (
-            ("threads", "1"),
-            ("memory_limit", f"'{self.memory_megabytes}MB'"),
-            ("TimeZone", "'UTC'"),
-            ("temp_directory", "'" + str(spill).replace("'", "''") + "'"),
-            ("enable_external_access", "false"),
-            ("lock_configuration", "true"),
-        ):
-            handle.execute(f"SET {name} = {value}")
-        return handle
+    def _opened(self, plan: DataPlan) -> _Handle:
+        with ExitStack() as closing:
+            lease = self._folder.lease(plan)
+            closing.callback(lease.lock.release)
+            # In one process a file has one handle: somebody may have opened it meanwhile.
+            with self._lock:
+                handle = self._handles.get(plan.file_name)
+                if handle is None:
+                    spill = closing.enter_context(self._folder.spill())
+                    connection = _connected(lease.path, spill, self.memory_megabytes)
+                    closing.callback(connection.close)
+                    handle = _Handle(connection, lease, closing.pop_all())
+                    self._handles[plan.file_name] = handle
+                handle.users += 1
+                self._let_go()
+                return handle
+
+    def _returned(self, handle: _Handle) -> None:
+        with self._lock:
+            handle.users -= 1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        idle = [name for name, handle in self._handles.items() if not handle.users]
+        for name in idle[: max(0, len(self._handles) - _OPEN)]:
+            self._handles.pop(name).closing.close()
+
+
+def _connected(path: Path, spill: Path, memory_megabytes: int) -> duckdb.DuckDBPyConnection:
+    """Read-only, one thread, no way to the outside, no way to change that."""
+    connection = duckdb.connect(str(path), read_only=True)
+    for name, value in (
+        ("threads", "1"),
+        ("memory_limit", f"'{memory_megabytes}MB'"),
+        ("TimeZone", "'UTC'"),
+        ("temp_directory", "'" + str(spill).replace("'", "''") + "'"),
+        ("max_temp_directory_size", f"'{_SPILL}'"),
+        ("enable_external_access", "false"),
+        ("lock_configuration", "true"),
+    ):
+        connection.execute(f"SET {name} = {value}")
+    return connection

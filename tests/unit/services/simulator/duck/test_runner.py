@@ -89,11 +89,8 @@ def test_a_bad_query_is_an_answer(runner):
     ],
 )
 def test_a_cursor_reads_its_own_file_and_nothing_else(store, sql):
-    cursor = store.cursor(PLAN)
-
-    with pytest.raises(duckdb.Error):
+    with store.cursor(PLAN) as cursor, pytest.raises(duckdb.Error):
         cursor.execute(sql).fetchall()
-    cursor.close()
 
 
 def test_a_day_is_the_same_whatever_period_is_asked_for(tmp_path):
