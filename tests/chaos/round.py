@@ -50,6 +50,8 @@ class Outcome:
     """What went wrong with the round itself, or answers that no client should get."""
     rest_seconds: float | None
     """None: it never came to rest."""
+    unrest: dict[str, float]
+    """What kept it from rest, until when."""
     seconds: float
 
 
@@ -65,7 +67,8 @@ class Round:
     problems: list[str] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
     places: Sequence[Place] = ()
-    rest_reasons: list[str] = field(default_factory=list)
+    unrest: dict[str, float] = field(default_factory=dict)
+    """What kept it from rest, and until how many seconds after the last fault."""
     _recovered: dict[int, float] = field(default_factory=dict)
     _healed: float = 0.0
 
@@ -95,6 +98,7 @@ class Round:
             self.struck,
             [*self.problems, *driver.problems],
             rest,
+            self.unrest,
             time.monotonic() - begun,
         )
 
@@ -173,13 +177,15 @@ class Round:
         seconds = time.monotonic() - self._healed
         self.circumstances.rest_seconds = seconds
         if not came:
-            self.problems.append(f"never at rest: {'; '.join(self.rest_reasons)}")
+            self.problems.append(f"never at rest: {'; '.join(self._unrest())}")
         return seconds if came else None
 
     def _is_at_rest(self) -> bool:
         threading.Event().wait(0.2)
-        self.rest_reasons = self._unrest()
-        return not self.rest_reasons
+        reasons = self._unrest()
+        now = round(time.monotonic() - self._healed, 1)
+        self.unrest |= dict.fromkeys(reasons, now)
+        return not reasons
 
     def _unrest(self) -> list[str]:
         ids = [place.id for place in self.places]
@@ -213,7 +219,7 @@ class Round:
 
     def _read_results(self, driver: Driver) -> None:
         rows = self.town.sql(
-            "select 'ex_' || e.id::text as id from workflow_executions e"
+            "select 'ex_' || replace(e.id::text, '-', '') as id from workflow_executions e"
             " join amc_instances i on i.id = e.instance_id"
             " where i.amc_instance_id = any($1) and e.state = 'completed' order by e.id",
             [place.id for place in self.places],

@@ -199,11 +199,11 @@ class WrongClock(Fault):
     def begin(self, scene: Scene) -> None:
         self._replica = Replica(self.rng.choice(WORKERS), 1)
         offset = self.rng.choice((3600, -3600))
-        scene.town.overrides[self._replica] = {"AMCFLOW_CLOCK_OFFSET_SECONDS": str(offset)}
+        scene.town.overrides[self._replica] = {"AMCFLOW_CLOCK_WRONG_BY_SECONDS": str(offset)}
         self._restart(scene)
         environment = f"/proc/{scene.town.pid(self._replica)}/environ"
         with open(environment, "rb") as told:  # noqa: PTH123 - a file of the kernel
-            self.strikes += b"AMCFLOW_CLOCK_OFFSET_SECONDS" in told.read()
+            self.strikes += b"AMCFLOW_CLOCK_WRONG_BY_SECONDS" in told.read()
         threading.Event().wait(5)
 
     def end(self, scene: Scene) -> None:
