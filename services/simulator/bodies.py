@@ -25,6 +25,11 @@ def _absent_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
+def _no_word(value: object) -> object:
+    """Clients send "CSV" where AMC has an object, and AMC does not mind."""
+    return None if isinstance(value, str) else value
+
+
 TimeWindowType = Literal[
     "ALL", "CURRENT_MONTH", "EXPLICIT", "MOST_RECENT_DAY", "MOST_RECENT_WEEK", "PREVIOUS_MONTH"
 ]
@@ -94,7 +99,8 @@ class WorkflowBody(_Body):
     """Amazon's older form of a definition; sqlQuery goes before it."""
     input_parameters: Annotated[list[InputParameter], Field(max_length=100)] = []
     output_columns: Annotated[list[OutputColumn], Field(max_length=100)] | None = None
-    output_format: object = None
+    output_format: Annotated[dict[str, object] | None, BeforeValidator(_no_word)] = None
+    """The characters of the CSV; kept and shown, without effect on the files."""
     input_schema: str | None = None
     privacy_filtering_behavior: Literal["REMOVE_ROWS", "REMOVE_VALUES"] | None = None
     filtered_metrics_discriminator_column: str | None = None

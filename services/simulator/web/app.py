@@ -49,12 +49,12 @@ def build_app(simulator: Simulator) -> ASGIApp:
         *Page(simulator).routes(),
     ]
 
-    def refused(request: Request, refusal: Exception) -> Response:
+    async def refused(request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, Refusal)
         if isinstance(refusal, Throttled):
             switches = simulator.switches
             return throttled(switches.throttle_flavour, switches, refusal.details)
-        ours = request.url.path.startswith(_ADMINISTRATION)
+        ours = request.scope["path"].startswith(_ADMINISTRATION)
         if ours and simulator.switches.administration_errors == "message":
             return message_error(refusal.status, refusal.details, str(request.state.request_id))
         return error(refusal.status, refusal.details, refusal.extra)
@@ -71,16 +71,16 @@ def build_app(simulator: Simulator) -> ASGIApp:
     return Gateway(simulator, app)
 
 
-def _not_routed(_request: Request, failure: Exception) -> Response:
+async def _not_routed(_request: Request, failure: Exception) -> Response:
     assert isinstance(failure, HTTPException)
     return error(failure.status_code, failure.detail)
 
 
-def _gone(_request: Request, _failure: Exception) -> Response:
+async def _gone(_request: Request, _failure: Exception) -> Response:
     """The client went away before its request was complete; nobody reads this."""
     return error(400, "The request ended early.")
 
 
-def _broken(_request: Request, _failure: Exception) -> Response:
+async def _broken(_request: Request, _failure: Exception) -> Response:
     """Our own mistake: an answer without a traceback; uvicorn logs the traceback."""
     return error(500, "Internal Server Error")

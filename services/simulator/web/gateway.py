@@ -12,13 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.simulator.distribution import seeded
 from services.simulator.faults import FaultRule
+from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
-from services.simulator.web.answers import throttled
+from services.simulator.web.answers import error, throttled
 from services.simulator.web.exchange import Exchange
 from services.simulator.web.object_store import STORE
 from services.simulator.web.striking import strike
 from services.simulator.world import Instance
 
+MAX_BODY_BYTES = 10 * 2**20
+"""As much as Amazon's API gateways take."""
 _OURS = "/_simulator/"
 _AMC = "/amc/"
 _REPORTING = "/amc/reporting/"
@@ -28,6 +31,21 @@ _COMMON_HEADERS = [
     (b"vary", b"Content-Type,Accept-Encoding,User-Agent"),
     (b"strict-transport-security", b"max-age=47474747; includeSubDomains; preload"),
 ]
+
+
+@dataclass(slots=True)
+class _Limited:
+    """Passes a request's body on; Refusal 413 for more of it than anybody takes."""
+
+    receive: Receive
+    taken: int = 0
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.taken += len(message.get("body", b""))
+        if self.taken > MAX_BODY_BYTES:
+            raise Refusal(413, "Request Entity Too Large")
+        return message
 
 
 @dataclass(slots=True)
@@ -65,6 +83,7 @@ class Gateway:
         is_store = path.startswith(STORE)
         request_id = "".join(self._ids.choices(_LETTERS, k=20))
         scope["state"] = {"at": at, "request_id": request_id}
+        receive = _Limited(receive)
         if path.startswith(_OURS) and not is_store:
             await self.app(scope, receive, send)
             return
@@ -78,6 +97,8 @@ class Gateway:
             ]
         try:
             await self._serve(exchange)
+        except Refusal as refusal:
+            await exchange.reply(error(refusal.status, refusal.details))
         except asyncio.CancelledError:
             # The process ends and the connection is cut already: not worth a traceback.
             return

@@ -15,7 +15,7 @@ async def create_late(exchange: Exchange, seconds: float) -> None:
     created. There is no timer: the engine does it when somebody looks next, at the right time.
     """
     request, instance = exchange.request, exchange.instance
-    is_create = request.method == "POST" and request.url.path.endswith("/workflowExecutions")
+    is_create = request.method == "POST" and request.scope["path"].endswith("/workflowExecutions")
     raw = await request.body()
     if instance is None or not is_create:
         return

@@ -91,6 +91,13 @@ async def test_s1_4_output_format_is_an_object(client, base, save):
     assert (await client.get(f"{base}/workflows/wf")).json()["outputFormat"] == dialect
 
 
+async def test_s1_4_output_format_that_is_a_word_is_dropped(client, base, save):
+    saved = await save(outputFormat="CSV")
+
+    assert saved.status_code == 200
+    assert "outputFormat" not in (await client.get(f"{base}/workflows/wf")).json()
+
+
 async def test_s1_4_other_members_are_echoed(client, base, save):
     members = {
         "inputSchema": "sandbox",
