@@ -1,6 +1,6 @@
 """Comparisons of AMC's executions with our rows, as they come in and go out."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from services.api.schemas.accounts import AmazonId
 from services.api.schemas.executions import ErrorOut
 from shared.db.reconciliations import Finding, Reconciliation
+from shared.domain.clock import utc_now
 from shared.domain.ids import EXECUTION_PREFIX, RECONCILIATION_PREFIX, WORKFLOW_PREFIX, show
 from shared.intake.models import Strict
 
@@ -16,7 +17,7 @@ _USUAL: Final = timedelta(days=1)
 
 
 def _recent(moment: datetime) -> datetime:
-    now = datetime.now(UTC)
+    now = utc_now()
     if not now - _LONGEST <= moment <= now:
         raise ValueError(f"must be in the past, at most {_LONGEST.days} days ago")
     return moment
@@ -27,7 +28,7 @@ class ReconciliationIn(Strict):
 
     instance_id: AmazonId | None = None
     since: Annotated[AwareDatetime, AfterValidator(_recent)] = Field(
-        default_factory=lambda: datetime.now(UTC) - _USUAL
+        default_factory=lambda: utc_now() - _USUAL
     )
 
 
