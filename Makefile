@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup prepare up down logs demo migrate psql fmt lint types imports test test-unit \
-  test-integration test-e2e check image clean
+  test-integration test-e2e chaos check image clean
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 PYTEST = timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m pytest
@@ -45,8 +45,9 @@ test: prepare ## all tests (T=tests/unit/domain narrows)
 ifdef T
 	@$(PYTEST) $(T)
 else
-	@$(PYTEST) $(SIDE_BY_SIDE) --ignore tests/e2e tests
+	@$(PYTEST) $(SIDE_BY_SIDE) --ignore tests/e2e --ignore tests/chaos/test_seeds.py tests
 	@$(PYTEST) tests/e2e
+	@$(PYTEST) tests/chaos/test_seeds.py
 endif
 test-unit: setup ## without any server
 	@$(PYTEST) tests/unit
@@ -56,6 +57,8 @@ test-integration: prepare ## with a real Postgres and RabbitMQ
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/integration
 test-e2e: prepare ## all services as processes
 	@$(PYTEST) tests/e2e
+chaos: prepare ## breaks everything on purpose and judges (SEED=n ROUNDS=n replays)
+	@$(PY) -m tests.chaos --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),$(if $(SEED),1,30))
 check: setup ## what CI runs
 	@deploy/bin/check-lock && $(MAKE) lint types imports test
 

@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import aio_pika
 import httpx
+from aio_pika.abc import AbstractQueue
 from aio_pika.exceptions import AMQPException
 
 from tests.chaos.books import (
@@ -33,7 +34,6 @@ from tests.chaos.town import Place, Town
 GIVE_UP_SECONDS = 120.0
 _ANSWER_SECONDS = 6.0
 _QUEUE = "amcflow.requests"
-_FINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 class NoAnswer(Exception):
@@ -163,14 +163,8 @@ class Driver:
                     json.dumps(body).encode(), delivery_mode=2, reply_to=replies.name
                 )
                 await channel.default_exchange.publish(message, _QUEUE, timeout=5)
-            try:
-                async with replies.iterator(timeout=10) as incoming:
-                    async for each in incoming:
-                        found.append((each.type or "", json.loads(each.body)))
-                        if len(found) == times:
-                            break
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):
+                await _hear(replies, times, found)
         return found
 
     def _items(self, ask: Ask) -> list[dict[str, Any]]:
@@ -295,6 +289,10 @@ class Driver:
         threading.Event().wait(max(0.0, self._begun + at - time.monotonic()))
 
 
-def is_final(state: str) -> bool:
-    """Whether nothing more happens to it."""
-    return state in _FINAL
+async def _hear(
+    replies: AbstractQueue, times: int, found: list[tuple[str, dict[str, Any]]]
+) -> None:
+    async with replies.iterator(timeout=10) as incoming:
+        while len(found) < times:
+            each = await anext(incoming)
+            found.append((each.type or "", json.loads(each.body)))

@@ -67,7 +67,9 @@ def _search(town: Town) -> list[Searched]:
     pg_dump = town.postgres.binaries.folder / "pg_dump"
     broker = town.rabbitmq.folder / "mnesia"
     return [
-        search_dump(pg_dump, town.stack.found.database_url, canaries, control="workflow_executions"),
+        search_dump(
+            pg_dump, town.stack.found.database_url, canaries, control="workflow_executions"
+        ),
         search_files(
             "logs", [*town.logs.glob("*.log*"), *town.folder.rglob("*.log")], canaries,
             control="execution_submitted",

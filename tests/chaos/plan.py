@@ -139,9 +139,7 @@ def _limits(rng: Random, instances: int) -> tuple[LimitChange, ...]:
     return (LimitChange(rng.uniform(1, 6), rng.randrange(instances), rng.randint(1, 7)),)
 
 
-def _faults(
-    rng: Random, seed: int, deck: Sequence[str], only: str | None
-) -> tuple[FaultPlan, ...]:
+def _faults(rng: Random, seed: int, deck: Sequence[str], only: str | None) -> tuple[FaultPlan, ...]:
     """The first two by turns, so that some seeds in a row meet all there are."""
     shuffled = sorted(deck)
     Random("deck").shuffle(shuffled)

@@ -128,7 +128,15 @@ class SpoiledFiles(Answers):
     sentence = "result files corrupt, truncated, short, refused"
     rules = tuple(
         Rule(kind, _FILES, None, 0.25, 5)
-        for kind in ("corrupt", "truncate", "short-body", "wrong-length", "403", "503", "drop-after")
+        for kind in (
+            "corrupt",
+            "truncate",
+            "short-body",
+            "wrong-length",
+            "403",
+            "503",
+            "drop-after",
+        )
     )
 
 

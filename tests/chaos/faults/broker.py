@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from typing import ClassVar
 from uuid import uuid4
 
 import aio_pika
+from aio_pika.exceptions import AMQPException
 
 from shared.messaging.topology import Topology, declare_at
 from tests.chaos.faults.fault import Fault, Recovery, Scene
@@ -144,10 +146,9 @@ class StrangeMessages(Fault):
     def begin(self, scene: Scene) -> None:
         deadline = time.monotonic() + max(3.0, self.lasts)
         while time.monotonic() < deadline:
-            try:
+            # Another fault may have the broker; the next turn may find it.
+            with suppress(OSError, AMQPException):
                 self.strikes += asyncio.run(self._publish(scene))
-            except (OSError, aio_pika.exceptions.AMQPException):
-                pass  # another fault has the broker; the next turn may find it
             threading.Event().wait(0.5)
 
     async def _publish(self, scene: Scene) -> int:
@@ -191,7 +192,11 @@ class StrangeMessages(Fault):
 
     def _garbage(self, topology: Topology) -> list[tuple[str, str, bytes]]:
         """One of a kind for each queue: neither JSON, nor known, nor complete."""
-        kinds = ((b"\xff\x00 not json", "submit_execution.v1"), (b"{}", "nobody_knows.v9"), (b"[]", ""))
+        kinds = (
+            (b"\xff\x00 not json", "submit_execution.v1"),
+            (b"{}", "nobody_knows.v9"),
+            (b"[]", ""),
+        )
         return [
             (queue.name, kind, body)
             for queue in topology.work_queues

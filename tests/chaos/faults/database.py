@@ -153,12 +153,17 @@ class DiskFullAtLoad(Fault):
 
 _FULL = (
     "create sequence if not exists chaos_disk_full",
-    "create or replace function chaos_disk_full() returns trigger language plpgsql as $$ begin"
-    " perform nextval('chaos_disk_full');"
-    " raise exception 'could not extend file: No space left on device' using errcode = '53100';"
-    " end $$",
-    "create or replace trigger chaos_disk_full before insert on result_parts"
-    " for each row execute function chaos_disk_full()",
+    """
+    create or replace function chaos_disk_full() returns trigger language plpgsql as $$
+    begin
+      perform nextval('chaos_disk_full');
+      raise exception 'could not extend file: No space left on device' using errcode = '53100';
+    end $$
+    """,
+    """
+    create or replace trigger chaos_disk_full before insert on result_parts
+    for each row execute function chaos_disk_full()
+    """,
 )
 _ROOM = (
     "drop trigger if exists chaos_disk_full on result_parts",

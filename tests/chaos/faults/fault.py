@@ -41,10 +41,10 @@ class Fault(ABC):
     @abstractmethod
     def begin(self, scene: Scene) -> None: ...
 
-    def end(self, scene: Scene) -> None:
+    def end(self, scene: Scene) -> None:  # noqa: B027 - many heal by themselves
         """Heals it; called once, `lasts` seconds later."""
 
-    def count(self, scene: Scene) -> None:
+    def count(self, scene: Scene) -> None:  # noqa: B027 - most know already
         """Looks, at the end of the round, how often it struck, if it does not know yet."""
 
 

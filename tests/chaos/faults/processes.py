@@ -5,13 +5,14 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from deploy.local.owned import wait_until
 from shared.observability.stop_points import StopPoint
 from tests.chaos.books import Span
 from tests.chaos.faults.fault import Fault, Recovery, Scene
-from tests.chaos.town import ALL_REPLICAS, LEASE_SECONDS, REPLICAS, SERVICES, WORKERS, Replica
+from tests.chaos.town import ALL_REPLICAS, LEASE_SECONDS, REPLICAS, SERVICES, WORKERS, Replica, Town
 from tests.stop_points import Action, Strike
 
 _PAST_THE_LEASE = LEASE_SECONDS + 2.5
@@ -63,16 +64,15 @@ class RollingRestart(Fault):
 
     def begin(self, scene: Scene) -> None:
         for replica in ALL_REPLICAS:
-            town, before = scene.town, scene.town.pid(replica)
-            town.send(replica, signal.SIGTERM)
-            back = wait_until(
-                lambda replica=replica, before=before: (  # type: ignore[misc]  # bound at once
-                    town.pid(replica) != before and town.is_ready(replica)
-                ),
-                seconds=60,
-            )
+            before = scene.town.pid(replica)
+            scene.town.send(replica, signal.SIGTERM)
+            back = wait_until(partial(_is_new, scene.town, replica, before), seconds=60)
             assert back, f"{replica} did not come back from SIGTERM"
             self.strikes += 1
+
+
+def _is_new(town: Town, replica: Replica, before: int) -> bool:
+    return town.pid(replica) != before and town.is_ready(replica)
 
 
 class Freeze(Fault):

@@ -1,0 +1,37 @@
+"""Some seeds of `make chaos`, and those that have once found something."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.local.paths import HOME
+from deploy.local.scratch import scratch_folder
+from tests.chaos.faults.deck import DECK
+from tests.chaos.judging import play
+from tests.chaos.plan import plan_of
+from tests.chaos.report import lines_of
+from tests.chaos.town import Town, running_town
+
+# Chosen for many kinds of faults in little time; together they meet each server and each service.
+IN_CI = (2, 5, 6, 7, 8, 9)
+# What each of them found is told where it was mended.
+REGRESSIONS: tuple[int, ...] = ()
+
+SEEDS = (*IN_CI, *REGRESSIONS)
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with scratch_folder() as folder, running_town(folder, HOME / "chaos-tests") as running:
+        yield running
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_lost_and_nothing_is_done_twice_whatever_breaks(town: Town, seed: int) -> None:
+    judged = play(town, plan_of(seed, DECK), search=seed == SEEDS[-1])
+
+    assert judged.is_sound, "\n".join(lines_of(judged))
