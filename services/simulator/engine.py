@@ -8,7 +8,7 @@ Time scale divides validation and running; queueing follows from them.
 import heapq
 import itertools
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -16,6 +16,7 @@ from typing import Protocol
 from services.simulator.admission import budget_refusal
 from services.simulator.clock import Clock
 from services.simulator.distribution import Distribution, seeded
+from services.simulator.durations import Durations
 from services.simulator.execution import ACTIVE, Execution, Order, Status
 from services.simulator.switches import Switches
 from services.simulator.world import Account, Instance
@@ -32,6 +33,12 @@ class Runs(Protocol):
 
     def start(self, execution: Execution) -> None:
         """Begins; called once, with RUNNING."""
+
+    def resume(self, execution: Execution) -> None:
+        """Begins again what an earlier process had begun, unless it had come to an end there."""
+
+    def sweep(self, known: Container[str]) -> None:
+        """Removes what is kept of executions that are not known."""
 
     def stop(self, execution: Execution) -> None:
         """The result is not wanted any more."""
@@ -52,7 +59,7 @@ class Pace:
 
     time_scale: float
     validation_seconds: float
-    durations: Distribution
+    durations: Durations
     rows: Distribution
     seed: int
 
@@ -95,7 +102,7 @@ class Engine:
         window = (order.window.start_utc, order.window.end_utc)
         values = sorted(order.parameter_values.items())
         rows = self._pace.rows.draw(seeded(seed, "rows", query.sql, values, window, instance.id))
-        duration = self._pace.durations.draw(seeded(seed, "duration", instance.id, number))
+        duration = self._pace.durations(order, seeded(seed, "duration", instance.id, number))
         wanted = query.directives
         execution = Execution(
             id=str(uuid.uuid4()),
@@ -132,11 +139,18 @@ class Engine:
             instance.running += 1
             account.running += 1
             self._schedule_end(execution, execution.started_at)
+            if self.runs is not None and self.runs.wants(execution):
+                self.runs.resume(execution)
         elif execution.validated_at is not None:
             instance.waiting.append(execution)
         else:
             validated = execution.created_at + self._wall(self._pace.validation_seconds)
             self.at(validated, partial(self._validate, execution))
+
+    def forget_others(self) -> None:
+        """Called once after everything was restored: results of other executions go."""
+        if self.runs is not None:
+            self.runs.sweep(self._by_id)
 
     def cancel(self, execution: Execution, at: float) -> None:
         """Ends an active execution as CANCELLED; its place is free at once."""

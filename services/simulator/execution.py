@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from services.simulator.bodies import ExecutionBody, WorkflowBody
 from services.simulator.sql.compiler import CompiledQuery
@@ -11,6 +11,9 @@ from services.simulator.windows import Window
 
 if TYPE_CHECKING:
     from services.simulator.world import Instance
+
+
+Cadence = Literal["adhoc", "daily", "weekly"]
 
 
 class Status(StrEnum):
@@ -54,8 +57,13 @@ class Order:
     """Why validation will end in REJECTED, if it will."""
     run: int
     """The workflow's how-manieth execution on this instance, from 1."""
+    cadence: Cadence = "adhoc"
+    """Who asked for it: a caller, or a schedule."""
     definition: WorkflowBody = field(default_factory=WorkflowBody)
     """The workflow as its caller wrote it."""
+    controls: bool = True
+    """Whether rows that rest on few users are hidden; false only where a sandbox was asked for it
+    when the execution was created."""
 
 
 @dataclass(slots=True, eq=False)

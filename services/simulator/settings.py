@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsC
 
 from services.simulator.data_folder import data_folder
 from services.simulator.distribution import Distribution
+from services.simulator.durations import MODEL
 from services.simulator.profiles import ProfileName
 
 
@@ -17,7 +18,12 @@ def _profile(text: str) -> str:
     return text
 
 
+def _duration_profile(text: str) -> str:
+    return text if text == MODEL else _profile(text)
+
+
 Profile = Annotated[str, AfterValidator(_profile)]
+DurationProfile = Annotated[str, AfterValidator(_duration_profile)]
 
 
 class SimulatorSettings(BaseSettings):
@@ -77,7 +83,9 @@ class SimulatorSettings(BaseSettings):
     max_concurrent_executions: int = Field(10, ge=1, description="per instance, start value")
     max_concurrent_executions_per_account: int = Field(200, ge=1, description="start value")
     validation_seconds: float = Field(2.0, ge=0, description="AMC seconds")
-    duration_profile: Profile = Field("lognormal:90:0.4:900", description="AMC seconds of a run")
+    duration_profile: DurationProfile = Field(
+        MODEL, description="AMC seconds of a run: model (by days, users, tables), or a profile"
+    )
     rows_profile: Profile = Field("uniform:20:400", description="rows of a result")
     instance_creation_seconds: float = Field(
         300, ge=0, description="AMC seconds from POST /amc/instances to COMPLETED"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from services.simulator.clock import Clock
 from services.simulator.distribution import Distribution, seeded
+from services.simulator.durations import durations_of
 from services.simulator.engine import Engine, Pace
 from services.simulator.execution import Execution
 from services.simulator.faults import Faults
@@ -112,7 +113,7 @@ def build_simulator(settings: SimulatorSettings, clock: Clock) -> Simulator:
     pace = Pace(
         time_scale=settings.time_scale,
         validation_seconds=settings.validation_seconds,
-        durations=Distribution.parse(settings.duration_profile),
+        durations=durations_of(settings.duration_profile, settings.users),
         rows=Distribution.parse(settings.rows_profile),
         seed=settings.seed,
     )
@@ -155,10 +156,12 @@ def _sql_runs(settings: SimulatorSettings) -> "SqlRuns":
             " or choose --engine made-up"
         )
     # DuckDB is an optional dependency, wanted by nobody else.
-    from services.simulator.duck.executions import build_sql_runs  # noqa: PLC0415  see above
+    from services.simulator.duck.executions import Folders, build_sql_runs  # noqa: PLC0415  see above
 
+    state = settings.state
+    kept = state.with_name(f"{state.name}.results") if state is not None else None
     return build_sql_runs(
-        settings.data_folder,
+        Folders(settings.data_folder, kept),
         seed=settings.seed,
         users=settings.users,
         memory_megabytes=settings.memory_megabytes,

@@ -1,8 +1,14 @@
-"""Executions whose SQL is run: started with RUNNING, held until AMC would be done, or stopped."""
+"""Executions whose SQL is run: started with RUNNING, held until AMC would be done, or stopped.
 
+With a folder of their own, results outlive the process: what was told of one stays true even if
+the data, the seed or the simulator change, and a run that had ended is not done again.
+"""
+
+import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +21,16 @@ from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.runner import Job, Run, Runner
 from services.simulator.duck.store import Store
 from services.simulator.execution import Execution
-from services.simulator.results.file import ResultFile
+from services.simulator.refusal import Refusal
+from services.simulator.results.file import ResultFile, read_result
 
 
 @dataclass(slots=True)
 class SqlRuns:
-    """The runs of one simulator; their files live as long as it does."""
+    """The runs of one simulator; the files of results lie in `results`."""
 
     runner: Runner
+    results: Path
     seed: int
     users: int
     _remove_files: Callable[[], object]
@@ -36,6 +44,15 @@ class SqlRuns:
 
     def start(self, execution: Execution) -> None:
         self._runs[execution.id] = self.runner.start(self._job(execution))
+
+    def resume(self, execution: Execution) -> None:
+        kept = self._kept(execution)
+        self._runs[execution.id] = self.runner.start(self._job(execution)) if kept is None else kept
+
+    def sweep(self, known: Container[str]) -> None:
+        for path in self.results.glob("*"):
+            if path.stem not in known:
+                path.unlink()
 
     def stop(self, execution: Execution) -> None:
         if run := self._runs.get(execution.id):
@@ -55,13 +72,21 @@ class SqlRuns:
             execution.rows = outcome.rows
         return outcome if isinstance(outcome, str) else None
 
-    def table(self, execution: Execution) -> ResultFile:
-        """The result; one of before a restart is worked out again, while the caller waits."""
+    async def ready(self, execution: Execution) -> None:
         if execution.id not in self._runs:
-            self.start(execution)
-        outcome = self._runs[execution.id].outcome
+            kept = await asyncio.to_thread(self._kept, execution)
+            # Meanwhile another request may have come as far.
+            if execution.id not in self._runs:
+                self._runs[execution.id] = kept or self.runner.start(self._job(execution))
+        future = asyncio.wrap_future(self._runs[execution.id].future)
+        # Shielded: who asked may go away, and others wait for the same run.
+        outcome = await asyncio.shield(future)
         if isinstance(outcome, str):
-            raise LookupError(outcome)  # noqa: TRY004  it is no wrong type but a failed run
+            raise Refusal(500, f"The result of {execution.id} could not be made again: {outcome}")
+
+    def table(self, execution: Execution) -> ResultFile:
+        outcome = self._runs[execution.id].outcome
+        assert not isinstance(outcome, str)
         return outcome
 
     def close(self) -> None:
@@ -70,29 +95,49 @@ class SqlRuns:
         self.runner.close()
         self._remove_files()
 
+    def _kept(self, execution: Execution) -> Run | None:
+        """One that had ended before a restart."""
+        found = read_result(self.results / f"{execution.id}.csv")
+        if found is None:
+            return None
+        future: Future[ResultFile | str] = Future()
+        future.set_result(found)
+        return Run(future)
+
     def _job(self, execution: Execution) -> Job:
         order, instance = execution.order, execution.instance
-        controls = not execution.disable_aggregation_controls or instance.entry.type != "SANDBOX"
-        saved = instance.workflows.get(order.workflow_id)
-        body = order.body.workflow or (saved.body if saved is not None else None)
         facts = Facts(
             start=_naive(order.window.start),
             end=_naive(order.window.end),
             now=_naive(moment(execution.created_at)),
             types=order.query.declared,
             values=order.parameter_values,
-            controls=controls,
+            controls=order.controls,
         )
         data = DataPlan(self.seed, instance.id, self.users, 0, 0)
-        return Job(execution.id, order.query.sql, facts, privacy_of(body, controls=controls), data)
+        privacy = privacy_of(order.definition, controls=order.controls)
+        return Job(execution.id, order.query.sql, facts, privacy, data)
 
 
-def build_sql_runs(folder: Path, *, seed: int, users: int, memory_megabytes: int) -> SqlRuns:
-    """Data files are kept under `folder`, for whoever comes with the same plan."""
-    files = tempfile.mkdtemp(prefix="amcflow-results-")
-    runner = Runner(Store(folder, memory_megabytes), Path(files))
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where data are kept for whoever comes with the same plan, and results."""
+
+    data: Path
+    results: Path | None
+    """None: results are thrown away with the simulator."""
+
+
+def build_sql_runs(folders: Folders, *, seed: int, users: int, memory_megabytes: int) -> SqlRuns:
+    """Nothing is generated, and no folder made but a temporary one, before somebody asks."""
+    kept = folders.results is not None
+    results = folders.results or Path(tempfile.mkdtemp(prefix="amcflow-results-"))
+    runner = Runner(Store(folders.data, memory_megabytes), results)
     # Also for a simulator that nobody closes.
-    return SqlRuns(runner, seed, users, finalize(runner, shutil.rmtree, files, ignore_errors=True))
+    remove = finalize(runner, shutil.rmtree, results, ignore_errors=True)
+    if kept:
+        remove.detach()
+    return SqlRuns(runner, results, seed, users, remove)
 
 
 def _naive(when: datetime) -> datetime:

@@ -48,6 +48,7 @@ class Bucket:
 
     async def links(self, execution: Execution) -> tuple[list[str], list[str]]:
         """Links to the parts and to the metadata; Refusal 500 if the store cannot be written."""
+        await self.results.ready(execution)
         folder = folder_of(execution)
         names = [part_name(n) for n in range(len(self.results.parts(execution)))]
         keys = [folder + name for name in (*names, METADATA)]

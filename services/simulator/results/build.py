@@ -34,8 +34,11 @@ class Worked(Protocol):
     def wants(self, execution: Execution) -> bool:
         """Whether this one is."""
 
+    async def ready(self, execution: Execution) -> None:
+        """Returns when the result of one that SUCCEEDED is there; Refusal 500 if it is lost."""
+
     def table(self, execution: Execution) -> ResultFile:
-        """The result of one that SUCCEEDED."""
+        """The result; it must be there."""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,12 @@ class Results:
     part_bytes: int
     worked: Worked | None = None
     _recent: OrderedDict[str, ResultTable] = field(default_factory=OrderedDict)
+
+    async def ready(self, execution: Execution) -> None:
+        """To be awaited before anything else is asked about a result, which may have to be worked
+        out again after a restart; Refusal 500 if that fails."""
+        if self.worked is not None and self.worked.wants(execution):
+            await self.worked.ready(execution)
 
     def table(self, execution: Execution) -> ResultTable | ResultFile:
         if self.worked is not None and self.worked.wants(execution):

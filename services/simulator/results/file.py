@@ -1,7 +1,12 @@
-"""A result as one CSV file on disk: header and rows, with the place of every 512th row."""
+"""A result as one CSV file on disk, with the place of every 512th row in a file beside it.
 
+The second file comes last: where it is, the first is complete, and another process may read both.
+"""
+
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -23,13 +28,12 @@ class ResultFile:
     rows: int
     offsets: list[int] = field(repr=False)
     """Where every 512th row begins, and where the file ends."""
-    has_header: bool = True
+    sha256: str
+    """Of the header and all rows."""
 
     @property
     def header(self) -> bytes:
-        if not self.has_header:
-            return b""
-        return (",".join(csv_field(c.name) for c in self.columns) + "\n").encode()
+        return _header(self.columns)
 
     def size(self, start: int, stop: int) -> int:
         """Bytes of the rows from `start` to before `stop`, without the header."""
@@ -72,14 +76,51 @@ def _record_length(opened: BinaryIO) -> int:
 
 
 def write_result(path: Path, columns: Sequence[Column], batches: Iterable[list[Row]]) -> ResultFile:
-    """Writes the rows, without the header, which every part begins with."""
-    rows, at, offsets = 0, 0, []
-    with path.open("wb") as opened:
+    """Writes the rows, without the header, which every part begins with. The file appears complete
+    or not at all, and `read_result` finds it from then on."""
+    rows, at, offsets, digest = 0, 0, [], hashlib.sha256(_header(columns))
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as opened:
         for row in chain.from_iterable(batches):
             if rows % _STRIDE == 0:
                 offsets.append(at)
-            rows, at = rows + 1, at + opened.write(_line(row))
-    return ResultFile(path, columns, rows, [*offsets, at])
+            line = _line(row)
+            digest.update(line)
+            rows, at = rows + 1, at + opened.write(line)
+    partial.replace(path)
+    written = ResultFile(path, columns, rows, [*offsets, at], digest.hexdigest())
+    _describe(written)
+    return written
+
+
+def read_result(path: Path) -> ResultFile | None:
+    """What `write_result` left there, in this process or an earlier one."""
+    try:
+        kept = json.loads(_beside(path).read_text())
+    except FileNotFoundError:
+        return None
+    columns = tuple(Column(*facts) for facts in kept["columns"])
+    return ResultFile(path, columns, kept["rows"], kept["offsets"], kept["sha256"])
+
+
+def _describe(written: ResultFile) -> None:
+    kept = {
+        "columns": [astuple(column) for column in written.columns],
+        "rows": written.rows,
+        "offsets": written.offsets,
+        "sha256": written.sha256,
+    }
+    partial = written.path.with_suffix(".partial")
+    partial.write_text(json.dumps(kept))
+    partial.replace(_beside(written.path))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _header(columns: Sequence[Column]) -> bytes:
+    return (",".join(csv_field(column.name) for column in columns) + "\n").encode()
 
 
 def _line(row: Row) -> bytes:

@@ -61,6 +61,7 @@ class ObjectStore:
         if name == METADATA:
             content = self.simulator.results.metadata(execution)
             return Response(content, 200, headers, media_type="application/json")
+        await self.simulator.results.ready(execution)
         return self._part(execution, name, headers)
 
     def _part(self, execution: Execution, name: str, headers: dict[str, str]) -> Response:

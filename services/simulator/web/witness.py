@@ -12,6 +12,7 @@ from starlette.routing import Route
 from services.simulator.clock import iso_millis
 from services.simulator.execution import Execution
 from services.simulator.refusal import Refusal
+from services.simulator.results.file import ResultFile
 from services.simulator.simulator import Simulator
 from services.simulator.traffic import Tally, Traffic
 from services.simulator.web.answers import answer
@@ -92,6 +93,7 @@ class Witness:
         execution = self.simulator.engine.find(str(request.path_params["execution_id"]))
         if execution is None or not execution.has_result:
             raise Refusal(404, "There is no execution of this id with a result.")
+        await self.simulator.results.ready(execution)
         table = self.simulator.results.table(execution)
         if table.size(0, table.rows) > _MAX_SHOWN_BYTES:
             raise Refusal(400, f"The result is larger than {_MAX_SHOWN_BYTES} bytes.")
@@ -113,7 +115,15 @@ class Witness:
         """Works out the SHA-256 once, letting other requests in after every tile."""
         if execution.sha256 is not None or not execution.has_result:
             return
+        try:
+            await self.simulator.results.ready(execution)
+        except Refusal:
+            # Lost; the others are still to be told of.
+            return
         table = self.simulator.results.table(execution)
+        if isinstance(table, ResultFile):
+            execution.sha256 = table.sha256
+            return
         digest = hashlib.sha256(table.header)
         for chunk in table.chunks(0, table.rows):
             digest.update(chunk)
