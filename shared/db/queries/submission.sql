@@ -28,6 +28,9 @@ select e.id, e.fence, e.attempt, e.postponed_count, e.deadline_seconds, e.amc_wo
   join amc_accounts a on a.id = e.account_id
   join credentials c on c.id = a.credential_id
 
+-- name: is_workflow_known
+select exists (select from amc_workflows where instance_id = $1 and amc_workflow_id = $2)
+
 -- name: remember_workflow
 insert into amc_workflows (instance_id, amc_workflow_id) values ($1, $2) on conflict do nothing
 
