@@ -1,0 +1,350 @@
+"""Several connections to one real database, each of which may keep its transaction open.
+
+A move that has to wait for a lock is left waiting: the others go on, and whoever lets the lock go
+lets the move end. So the interleavings are those of real processes, chosen one step at a time.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count, permutations
+from typing import Any
+
+import asyncpg
+from asyncpg.transaction import Transaction
+
+from shared.db.pool import Database
+from shared.db.translate import database_errors
+from tests.integration.builders import MadeInstance, MadeWorkflow
+from tests.integration.db.states_model import BUSY, Model, Move, State
+
+_STATES = """
+select id, instance_id, state, fence, lease_owner is not null as is_owned,
+       lease_until is not null as has_lease,
+       coalesce(lease_until <= clock_timestamp(), false) as is_expired,
+       intent_at is not null as has_intent,
+       coalesce(settle_at <= clock_timestamp(), false) as is_settled,
+       cancel_requested_at is not null as is_cancel_asked, amc_execution_id
+  from workflow_executions
+"""
+# In the order of admission.
+_LINE = """
+select id from workflow_executions where instance_id = $1 and state = 'queued'
+ order by priority desc, turn, id
+"""
+_SLOTS = """
+select i.id, i.account_id, i.max_concurrent_executions as instance_limit,
+       a.max_concurrent_executions as account_limit
+  from amc_instances i join amc_accounts a on a.id = i.account_id
+"""
+_BLOCKED = "select cardinality(pg_blocking_pids($1)) > 0"
+_LOOK_SECONDS = 0.002
+_PATIENCE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class OnConnection(Database):
+    """The repositories' database on one connection, inside whatever transaction it has open."""
+
+    own: asyncpg.Connection | None = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:  # type: ignore[override]  # no pool's
+        with database_errors():
+            assert self.own is not None
+            yield self.own
+
+
+@dataclass(eq=False)
+class Actor:
+    """One connection: idle, waiting for a lock in the middle of a move, or yet to commit one."""
+
+    number: int
+    database: OnConnection
+    pid: int
+    move: Move | None = None
+    outcome: object = None
+    began_at: int = 0
+    ended_at: int = 0
+    transaction: Transaction | None = None
+    task: "asyncio.Task[None] | None" = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.move is None
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.task is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Done with its move and not committed."""
+        return self.move is not None and self.task is None
+
+
+async def open_actor(url: str, pool: Database, number: int) -> Actor:
+    """On a connection of its own, on which nothing runs out of time."""
+    own = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
+    for name in ("json", "jsonb"):
+        await own.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    database = OnConnection(pool.pool, pool.relay_id, pool.acquire_timeout, own)
+    return Actor(number, database, await own.fetchval("select pg_backend_pid()"))
+
+
+@dataclass(eq=False)
+class World:
+    """The database, its actors, and the model that must describe what is committed."""
+
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    observer: Database
+    actors: list[Actor]
+    instances: list[MadeInstance]
+    workflow: MadeWorkflow
+    model: Model = field(default_factory=Model)
+    used: dict[int, int] = field(default_factory=dict)
+    """Slots taken at the last look, by instance and (negative) account."""
+    ticks: "count[int]" = field(default_factory=lambda: count(1))
+    finished: list[Actor] = field(default_factory=list)
+    steps: int = 0
+    waits: int = 0
+    """How often a move had to wait for another's transaction."""
+
+    # --- steps ------------------------------------------------------------------------------
+
+    def start(self, actor: Actor, move: Move, *, held: bool) -> None:
+        """Make a move; if `held` its transaction stays open."""
+        self.run(self._start(actor, move, held=held))
+
+    def end(self, actor: Actor, *, commits: bool) -> None:
+        """End an open transaction; whoever waited for it goes on."""
+        self.run(self._end(actor, commits=commits))
+
+    async def _start(self, actor: Actor, move: Move, *, held: bool) -> None:
+        is_quiet = all(other.is_idle for other in self.actors)
+        lines = {each.key: await self._line(each.key) for each in self.instances}
+        actor.move, actor.began_at = move, next(self.ticks)
+        if held:
+            assert actor.database.own is not None
+            actor.transaction = actor.database.own.transaction()
+            await actor.transaction.start()
+        actor.task = asyncio.ensure_future(self._make(actor))
+        await self._settle()
+        await self._compare(lines if is_quiet and not held else None)
+
+    async def _end(self, actor: Actor, *, commits: bool) -> None:
+        transaction, move = actor.transaction, actor.move
+        assert transaction is not None
+        assert move is not None
+        if commits:
+            await transaction.commit()
+            self._apply(self.model, actor)
+        else:
+            await transaction.rollback()
+        actor.transaction = actor.move = None
+        await self._settle()
+        await self._compare(None)
+
+    async def _make(self, actor: Actor) -> None:
+        assert actor.move is not None
+        actor.outcome = await actor.move.call(actor.database)
+        actor.ended_at = next(self.ticks)
+        self.finished.append(actor)
+
+    async def _settle(self) -> None:
+        """Until every move is done or waits for somebody's lock."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while not await self._is_settled():
+                pass
+        self.steps += 1
+        self._accept_outcomes()
+
+    async def _is_settled(self) -> bool:
+        running = [actor for actor in self.actors if actor.task is not None]
+        tasks = [actor.task for actor in running if actor.task is not None]
+        if not tasks:
+            return True
+        done, _ = await asyncio.wait(tasks, timeout=_LOOK_SECONDS)
+        for actor in running:
+            if actor.task in done:
+                actor.task.result()
+                actor.task = None
+        if done:
+            return False
+        is_settled = await self._all_wait(running)
+        self.waits += len(running) if is_settled else 0
+        return is_settled
+
+    async def _all_wait(self, actors: list[Actor]) -> bool:
+        return all([await self.observer.fetchval(_BLOCKED, actor.pid) for actor in actors])
+
+    async def close(self) -> None:
+        """End whatever is open, by force: a move that waits does not hear of its client's end."""
+        for actor in self.actors:
+            await self.observer.fetchval("select pg_terminate_backend($1, 5000)", actor.pid)
+            if actor.task is not None:
+                await asyncio.gather(actor.task, return_exceptions=True)
+            assert actor.database.own is not None
+            actor.database.own.terminate()
+
+    # --- the model --------------------------------------------------------------------------
+
+    def _accept_outcomes(self) -> None:
+        """What has just ended must be explained by the model in some order of commits."""
+        finished, self.finished = self.finished, []
+        for order in permutations(finished):
+            model = self.model.copy()
+            if all(self._explains(model, actor) for actor in order):
+                self.model = model
+                break
+        else:
+            told = [(a.move and a.move.name, a.outcome) for a in finished]
+            raise AssertionError(f"the model does not allow {told}: {self._expected(finished)}")
+        for actor in finished:
+            if actor.transaction is None:
+                actor.move = None
+
+    def _explains(self, model: Model, actor: Actor) -> bool:
+        assert actor.move is not None
+        allowed = actor.move.allowed(model)
+        is_allowed = any(_matches(actor.outcome, each) for each in allowed)
+        if is_allowed and actor.transaction is None:
+            self._apply(model, actor)
+        return is_allowed
+
+    def _expected(self, finished: list[Actor]) -> list[object]:
+        return [actor.move and actor.move.allowed(self.model) for actor in finished]
+
+    def _apply(self, model: Model, actor: Actor) -> None:
+        assert actor.move is not None
+        actor.move.apply(model, actor.outcome)
+        for instance in actor.move.admits:
+            if model.hints.get(instance, actor.began_at) < actor.began_at:
+                del model.hints[instance]
+
+    async def _compare(self, lines: dict[int, list[Any]] | None) -> None:
+        """The model describes what is committed, but for admissions, which follow rules."""
+        found = {row["id"]: State(*_members(row)) for row in await self.observer.fetch(_STATES)}
+        assert found.keys() == self.model.executions.keys()
+        admitted = []
+        for execution, state in found.items():
+            expected = self.model.executions[execution]
+            if expected.state == "queued" and state.state == "submitting":
+                admitted.append(execution)
+                expected = replace(expected, state="submitting", has_lease=True)
+            if expected != state and self._is_blurred(expected, state):
+                expected = state
+            assert state == expected, f"{execution} is {state}, the model says {expected}"
+            self.model.executions[execution] = state
+        await self._judge_slots(admitted, lines)
+        await self._judge_wakers()
+
+    def _is_blurred(self, expected: State, state: State) -> bool:
+        """The rescuer passes over what somebody holds, so either may be true."""
+        at_will = {"is_expired": state.is_expired, "is_owned": state.is_owned}
+        return replace(expected, **at_will) == state and any(
+            actor.move is not None and not actor.move.is_exact for actor in self.actors
+        )
+
+    # --- rules ------------------------------------------------------------------------------
+
+    async def _judge_slots(self, admitted: list[Any], lines: dict[int, list[Any]] | None) -> None:
+        executions, places = self.model.executions, await self.observer.fetch(_SLOTS)
+        busy = [state.instance for state in executions.values() if state.state in BUSY]
+        queued = {state.instance for state in executions.values() if state.state == "queued"}
+        accounts = {row["id"]: row["account_id"] for row in places}
+        fresh = {executions[each].instance for each in admitted}
+        used = {
+            **{row["id"]: busy.count(row["id"]) for row in places},
+            **{
+                -account: sum(accounts[instance] == account for instance in busy)
+                for account in accounts.values()
+            },
+        }
+        for row in places:
+            instance, account = row["id"], row["account_id"]
+            limits = {instance: row["instance_limit"], -account: row["account_limit"]}
+            is_admitted_to = {instance: {instance}, -account: set(accounts)}
+            for scope, limit in limits.items():
+                is_over = used[scope] > limit and used[scope] > self.used.get(scope, 0)
+                assert not (is_over and fresh & is_admitted_to[scope]), (
+                    f"{used[scope]} of {limit} slots are taken on {scope}"
+                )
+            is_free = all(used[scope] < limit for scope, limit in limits.items())
+            is_open = instance not in self.model.paused | self.model.full | self.model.hints.keys()
+            assert not (is_free and is_open and instance in queued), (
+                f"work waits on {instance}, a slot is free, and nobody will look"
+            )
+            if lines is not None:
+                ours = {each for each in admitted if executions[each].instance == instance}
+                before = [each for each in lines[instance] if each in ours]
+                assert before == lines[instance][: len(before)], f"{instance}: out of turn"
+        self.used = used
+
+    async def _judge_wakers(self) -> None:
+        """Whatever waits has something that will wake it, committed with it."""
+        lost = await self.observer.fetch(_LOST)
+        assert not lost, [dict(row) for row in lost]
+
+    async def _line(self, instance: int) -> list[Any]:
+        return [row["id"] for row in await self.observer.fetch(_LINE, instance)]
+
+
+_LOST = """
+select 'no lease' as what, id from workflow_executions
+ where state in ('submitting', 'downloading') and lease_until is null
+union all
+select 'no settle time', id from workflow_executions
+ where state = 'submitting' and intent_at is not null and settle_at is null
+union all
+select 'no reconcile timer', id from workflow_executions e
+ where state = 'submitting' and intent_at is not null
+   and not exists (select from timers where kind = 'reconcile_execution' and key = e.id::text)
+union all
+select 'no poll timer', id from workflow_executions e
+ where state in ('pending', 'running')
+   and not exists (select from timers where kind = 'poll_instance' and key = e.instance_id::text)
+union all
+select 'no cancel command', id from workflow_executions e
+ where state in ('pending', 'running') and cancel_requested_at is not null
+   and not exists (select from outbox where message_type = 'cancel_execution.v1'
+                      and body ->> 'execution_id' = e.id::text)
+union all
+select 'no submit command', id from workflow_executions e
+ where state = 'submitting'
+   and not exists (select from outbox where message_type = 'submit_execution.v1'
+                      and body ->> 'execution_id' = e.id::text)
+union all
+select 'no download command', id from workflow_executions e
+ where state = 'downloading'
+   and not exists (select from outbox where message_type = 'download_result.v1'
+                      and body ->> 'execution_id' = e.id::text)
+union all
+select 'no queue timeout', id from workflow_executions e
+ where state = 'queued' and queue_timeout_seconds is not null
+   and not exists (select from timers where kind = 'expire_execution' and key = e.id::text)
+union all
+select 'a timer of the past: ' || t.kind, id from workflow_executions e
+  join timers t on t.key = e.id::text
+ where state in ('completed', 'failed', 'cancelled')
+union all
+select 'two ends', execution_id from execution_events
+ where to_state in ('completed', 'failed', 'cancelled')
+ group by execution_id having count(*) > 1
+union all
+select 'history differs', e.id from workflow_executions e
+ where state <> (select to_state from execution_events v
+                  where v.execution_id = e.id and to_state is not null order by id desc limit 1)
+"""
+
+
+def _members(row: Any) -> tuple[Any, ...]:
+    return tuple(row.values())[1:]
+
+
+def _matches(outcome: object, allowed: object) -> bool:
+    if isinstance(allowed, type):
+        return isinstance(outcome, allowed) and not isinstance(outcome, bool | str)
+    return outcome == allowed
