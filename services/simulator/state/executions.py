@@ -39,6 +39,7 @@ class KeptOrder(_Kept):
     refusal: str | None
     run: int
     definition: WorkflowBody
+    controls: bool = True
 
 
 class KeptExecution(_Kept):
@@ -84,6 +85,7 @@ def written(execution: Execution) -> str:
         refusal=order.refusal,
         run=order.run,
         definition=order.definition,
+        controls=order.controls,
     )
     kept = KeptExecution(instance_id=execution.instance.id, order=kept_order, **simple)
     return kept.model_dump_json(by_alias=True)
@@ -111,6 +113,7 @@ def read(kept: KeptExecution, instance: Instance) -> Execution:
             refusal=order.refusal,
             run=order.run,
             definition=order.definition,
+            controls=order.controls,
         ),
         created_at=kept.created_at,
         updated_at=kept.updated_at,

@@ -100,4 +100,5 @@ class Keeper:
                 simulator.engine.restore(read(kept, instances[kept.instance_id]))
         self._workflows = dict(self._present())
         self._instances = frozenset(instances)
+        simulator.engine.forget_others()
         simulator.engine.refill(instances.values())

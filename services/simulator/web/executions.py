@@ -102,6 +102,7 @@ class Executions:
         if self.simulator.bucket is not None:
             files, metadata = await self.simulator.bucket.links(execution)
             return answer({"downloadUrls": files, "metadataDownloadUrls": metadata}, EXECUTIONS)
+        await self.simulator.results.ready(execution)
         base = self.simulator.public_base(request.headers.get("host", "localhost"))
         links = result_links(self.simulator, execution, base, request.state.at)
         return answer(
@@ -127,6 +128,7 @@ class Executions:
             refusal=refusal_of(instance, workflow, body),
             run=workflow.runs,
             definition=workflow.body,
+            controls=instance.entry.type != "SANDBOX" or not body.disable_aggregation_controls,
         )
         return self.simulator.engine.create(instance, order, at)
 
