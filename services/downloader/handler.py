@@ -32,7 +32,9 @@ from shared.domain.errors import (
     ConflictError,
     PermanentError,
     ResultGone,
+    ResultTooLarge,
     ResultUnavailable,
+    SpoolFull,
     TransientError,
 )
 from shared.domain.pacing import backoff
@@ -147,7 +149,7 @@ class DownloadHandler:
             log.info("download_lost", reason=error.message)
         except PermanentError as error:
             await self._fail(claim, error)
-        except ResultUnavailable as error:
+        except (ResultUnavailable, SpoolFull) as error:
             await self._wait_or_fail(claim, error)
         except TransientError as error:
             await self._postpone(claim, error)
@@ -213,12 +215,15 @@ class DownloadHandler:
         await self.executions.mark_failed(claim, error)
         log.info("download_failed", code=error.code, reason=error.message)
 
-    async def _wait_or_fail(self, claim: DownloadClaim, error: ResultUnavailable) -> None:
+    async def _wait_or_fail(
+        self, claim: DownloadClaim, error: ResultUnavailable | SpoolFull
+    ) -> None:
         if claim.postponed_count < MAX_POSTPONED:
             await self._postpone(claim, error)
             return
-        gone = ResultGone(f"AMC's result could not be fetched, tried for hours: {error.message}")
-        await self._fail(claim, gone)
+        reason = f"AMC's result could not be fetched, tried for hours: {error.message}"
+        is_full = isinstance(error, SpoolFull)
+        await self._fail(claim, ResultTooLarge(reason) if is_full else ResultGone(reason))
 
     async def _postpone(self, claim: DownloadClaim, error: TransientError) -> None:
         wait = error.wait or self.pace(claim.postponed_count)

@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, cast
 
 from services.downloader.groups import first_of
 from shared.amc.results import ResultPart
-from shared.domain.errors import ResultTooLarge
+from shared.domain.errors import ResultTooLarge, SpoolFull
 
 MEMORY_BYTES: Final = 8 * 1024 * 1024
 _WRITE_BYTES: Final = 1024 * 1024
@@ -59,7 +59,8 @@ class DiskSpool:
     """The spool of one downloader.
 
     `parallel` parts of one result are fetched side by side. `reserve_bytes` of the disk are left
-    to others: a result that would take them is refused before it is written.
+    to others: a result that would take them is refused before it is written, with SpoolFull
+    where waiting may help and ResultTooLarge where the empty disk would not hold it.
     """
 
     folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()))
@@ -120,13 +121,16 @@ class DiskShelf:
     def _require(self, wanted: int) -> None:
         if wanted <= self._spool.memory_bytes:
             wanted = 0
-        free = shutil.disk_usage(self._spool.folder).free
-        if free < wanted + self._spool.reserve_bytes:
-            raise ResultTooLarge(
-                f"The downloader's disk has {_mib(free)} MiB free; this part of the result"
-                f" needs {_mib(wanted)} MiB, and {_mib(self._spool.reserve_bytes)} MiB are kept"
-                " in reserve."
-            )
+        disk = shutil.disk_usage(self._spool.folder)
+        if disk.free >= wanted + self._spool.reserve_bytes:
+            return
+        # Only what the empty disk would not hold cannot be helped by waiting.
+        never = disk.total > 0 and disk.total < wanted
+        raise (ResultTooLarge if never else SpoolFull)(
+            f"The downloader's disk has {_mib(disk.free)} MiB free; this part of the result"
+            f" needs {_mib(wanted)} MiB, and {_mib(self._spool.reserve_bytes)} MiB are kept"
+            " in reserve."
+        )
 
 
 def _append(part: SpooledPart, data: bytes) -> None:
@@ -135,7 +139,7 @@ def _append(part: SpooledPart, data: bytes) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        raise ResultTooLarge("The downloader's disk is full.") from error
+        raise SpoolFull("The downloader's disk is full.") from error
 
 
 async def _batches(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@
         DatabaseUnavailable   Postgres is away or slow; nothing may be done that cannot be recorded
         BrokerUnavailable     RabbitMQ is away or did not confirm in time
         ResultUnavailable     the result link expired or the download broke; a new link is needed
+        SpoolFull             the downloader's disk has no room now; later, or another one, may
       InDoubtError            the call may have reached AMC: never repeated, always reconciled
       PermanentError          record on the execution; done
         QueryRejected         AMC refuses the SQL or the request
@@ -117,6 +118,13 @@ class ResultUnavailable(TransientError):
     """A result link expired or a download broke off; ask AMC for new links."""
 
     code = "result_unavailable"
+
+
+class SpoolFull(TransientError):
+    """The downloader's disk has no room for a result now that it could hold when emptier."""
+
+    code = "spool_full"
+    default_hint = "Free disk space on the downloader."
 
 
 class InDoubtError(AmcflowError):

@@ -22,6 +22,7 @@ from shared.domain.errors import (
     ResultGone,
     ResultMalformed,
     ResultUnavailable,
+    SpoolFull,
     StaleTransition,
     TokenExpired,
 )
@@ -208,6 +209,20 @@ async def test_a_result_that_stays_out_of_reach_is_gone_in_the_end(world: World)
     await world.handler()(command(), world)
 
     assert world.moves[-1] == "failed: result_gone"
+
+
+@pytest.mark.parametrize(
+    ("postponed_before", "move"),
+    [(0, "postponed: 4 s"), (MAX_POSTPONED, "failed: result_too_large")],
+)
+async def test_a_full_disk_is_waited_for_as_long_as_a_result_out_of_reach(
+    world: World, postponed_before: int, move: str
+) -> None:
+    world.postponed_count = postponed_before
+    world.files = [SpoolFull("no room")]
+    await world.handler()(command(), world)
+
+    assert world.moves[-1] == move
 
 
 @pytest.mark.parametrize(

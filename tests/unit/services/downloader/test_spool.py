@@ -12,7 +12,7 @@ import pytest
 
 from services.downloader.spool import DiskSpool, Source
 from shared.amc.results import ResultPart
-from shared.domain.errors import ResultTooLarge, ResultUnavailable
+from shared.domain.errors import ResultTooLarge, ResultUnavailable, SpoolFull
 
 
 def part_of(*chunks: bytes, length: int | None = None) -> Source:
@@ -97,7 +97,14 @@ async def test_a_part_that_does_not_fit_is_refused_before_it_is_written(tmp_path
 async def test_the_reserve_is_left_to_others(tmp_path: Path) -> None:
     spool = DiskSpool(tmp_path, reserve_bytes=10**18)
     async with spool.session() as shelf:
-        with pytest.raises(ResultTooLarge, match="kept in reserve"):
+        with pytest.raises(SpoolFull, match="kept in reserve"):
+            await shelf.fill({"a": part_of(b"x")})
+
+
+async def test_a_disk_without_room_is_waited_for() -> None:
+    """/proc is a file system that has none."""
+    async with DiskSpool(Path("/proc"), reserve_bytes=1).session() as shelf:
+        with pytest.raises(SpoolFull, match="0 MiB free"):
             await shelf.fill({"a": part_of(b"x")})
 
 
