@@ -1,9 +1,13 @@
-"""A schedule as a caller writes it; here it is kept and shown, and does not fire."""
+"""A schedule as a caller writes it, and the moments at which it makes executions."""
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from services.simulator.clock import moment
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -45,3 +49,42 @@ class ScheduleBody(BaseModel):
 
     def shown(self) -> dict[str, object]:
         return dict(sorted(self.model_dump(by_alias=True, exclude_none=True).items()))
+
+
+@dataclass(slots=True, eq=False)
+class Schedule:
+    """A schedule that is in force."""
+
+    body: ScheduleBody
+    since: float
+    """Its last firing, or when it was written: it fires at the next of its hours after that."""
+    fired_at: float | None = None
+    refusal: str | None = None
+    """Why the last firing made no execution, if it made none."""
+
+    @property
+    def period(self) -> timedelta:
+        return timedelta(days=7 if self.body.aggregation_period == "Weekly" else 1)
+
+    def next_after(self, seconds: float) -> float | None:
+        """The first of its hours after that clock reading; None for one that is disabled."""
+        return None if self.body.schedule_enabled is False else self._hour_after(seconds)
+
+    def hour_before(self, seconds: float) -> float:
+        """The last of its hours up to that reading, disabled or not."""
+        return self._hour_after(seconds) - self.period.total_seconds()
+
+    def last_before(self, seconds: float) -> float | None:
+        """The same, unless it is disabled or there was none since `since`."""
+        last = self.hour_before(seconds)
+        return last if self.body.schedule_enabled is not False and last > self.since else None
+
+    def _hour_after(self, seconds: float) -> float:
+        after = moment(seconds)
+        at = after.replace(
+            hour=self.body.aggregation_hour_utc or 0, minute=0, second=0, microsecond=0
+        )
+        if self.body.aggregation_period == "Weekly":
+            day = _DAYS.index(self.body.aggregation_start_day or _DAYS[0])
+            at += timedelta(days=(day - at.weekday()) % 7)
+        return (at if at > after else at + self.period).timestamp()

@@ -57,6 +57,8 @@ class Switches(BaseModel):
     """Executions over the same data source in overlapping windows before one is REJECTED."""
     adhoc_runs_per_day: int | None = Field(None, ge=0, le=1_000_000)
     """Executions per instance and UTC day before one is refused with 429; stale prose says 30."""
+    schedule_delay_seconds: float = Field(21_600, ge=0, le=604_800)
+    """AMC seconds from a schedule's hour to its execution; guides speak of six to seven hours."""
     list_lag_seconds: float = Field(0, ge=0, le=86_400)
     """Lists of executions show what was true so many seconds ago."""
     refuse_what_cannot_run: bool = False

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from services.simulator.advertisers import AdvertiserId, AdvertiserUpdate, first_advertisers
 from services.simulator.creation import Creation
 from services.simulator.execution import Execution, Workflow
-from services.simulator.schedule import ScheduleBody
+from services.simulator.schedule import Schedule
 from services.simulator.traffic import Traffic
 
 
@@ -78,7 +78,7 @@ class Instance:
     active: int = 0
     running: int = 0
     traffic: Traffic = field(default_factory=Traffic)
-    schedules: dict[str, ScheduleBody] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
     first_advertisers: list[AdvertiserId] = field(default_factory=list)
     updates: list[AdvertiserUpdate] = field(default_factory=list)
     creation: Creation | None = None

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from services.simulator.bodies import ExecutionBody, WorkflowBody
 from services.simulator.catalogue import Column
-from services.simulator.execution import Execution, Order, Status
+from services.simulator.execution import Cadence, Execution, Order, Status
 from services.simulator.sql.compiler import CompiledQuery, compile_query
 from services.simulator.sql.directives import Directives
 from services.simulator.sql.source import CompileError
@@ -40,6 +40,7 @@ class KeptOrder(_Kept):
     run: int
     definition: WorkflowBody
     controls: bool = True
+    cadence: Cadence = "adhoc"
 
 
 class KeptExecution(_Kept):
@@ -86,6 +87,7 @@ def written(execution: Execution) -> str:
         run=order.run,
         definition=order.definition,
         controls=order.controls,
+        cadence=order.cadence,
     )
     kept = KeptExecution(instance_id=execution.instance.id, order=kept_order, **simple)
     return kept.model_dump_json(by_alias=True)
@@ -114,6 +116,7 @@ def read(kept: KeptExecution, instance: Instance) -> Execution:
             run=order.run,
             definition=order.definition,
             controls=order.controls,
+            cadence=order.cadence,
         ),
         created_at=kept.created_at,
         updated_at=kept.updated_at,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from services.simulator.advertisers import AdvertiserId, AdvertiserUpdate
 from services.simulator.creation import Creation
 from services.simulator.results.presigned import Signer
-from services.simulator.schedule import ScheduleBody
+from services.simulator.schedule import Schedule, ScheduleBody
 from services.simulator.simulator import Simulator
 from services.simulator.tokens import AccessToken, Code, Consent, Grant
 from services.simulator.world import AccountEntry, Instance, InstanceEntry, WorldDocument
@@ -26,6 +26,8 @@ class KeptInstance(_Kept):
     advertiser_name: str | None
     aws_account_id: str
     schedules: dict[str, ScheduleBody]
+    fired: dict[str, tuple[float, float | None]] = {}
+    """By schedule: the hour that it was fired for last, or when it was written; and when."""
     first_advertisers: list[AdvertiserId]
     updates: list[AdvertiserUpdate]
 
@@ -98,7 +100,10 @@ def rebuilt(house: House, simulator: Simulator) -> None:
         instance.created_at, instance.creation = kept.created_at, kept.creation
         instance.advertiser_name = kept.advertiser_name
         instance.aws_account_id = kept.aws_account_id
-        instance.schedules = dict(kept.schedules)
+        instance.schedules = {
+            key: _scheduled(body, kept.fired.get(key), simulator.clock.now())
+            for key, body in kept.schedules.items()
+        }
         instance.first_advertisers = list(kept.first_advertisers)
         instance.updates = list(kept.updates)
     tokens.grants |= {kept.refresh_token: _granted(kept) for kept in house.grants}
@@ -119,10 +124,19 @@ def _instance(instance: Instance) -> KeptInstance:
         creation=instance.creation,
         advertiser_name=instance.advertiser_name,
         aws_account_id=instance.aws_account_id,
-        schedules=instance.schedules,
+        schedules={key: schedule.body for key, schedule in instance.schedules.items()},
+        fired={key: (known.since, known.fired_at) for key, known in instance.schedules.items()},
         first_advertisers=instance.first_advertisers,
         updates=instance.updates,
     )
+
+
+def _scheduled(
+    body: ScheduleBody, fired: tuple[float, float | None] | None, now: float
+) -> Schedule:
+    """A file of before schedules fired has no times: its hours count from now on."""
+    since, at = fired or (now, None)
+    return Schedule(body, since, at)
 
 
 def _grant(grant: Grant) -> KeptGrant:

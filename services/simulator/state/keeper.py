@@ -38,8 +38,11 @@ class Keeper:
 
     def save(self, *, changing: bool) -> None:
         """Writes what is new; only a `changing` request can have changed more than executions."""
-        if changing or self._simulator.engine.touched:
-            self._look(write=changing)
+        touched = self._simulator.engine.touched or set()
+        if changing or touched:
+            # A schedule's firing and its execution are one change, whoever was there to see it.
+            fired = any(execution.order.cadence != "adhoc" for execution in touched)
+            self._look(write=changing or fired)
 
     def close(self) -> None:
         self._look(write=True)

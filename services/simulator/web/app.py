@@ -12,11 +12,13 @@ from services.simulator.web.administration import Administration
 from services.simulator.web.advertisers import Advertisers
 from services.simulator.web.answers import error, message_error, throttled
 from services.simulator.web.authorize import Authorize
+from services.simulator.web.calendar import Calendar
 from services.simulator.web.control import Control
 from services.simulator.web.datasources import DataSources
 from services.simulator.web.door import Door
 from services.simulator.web.executions import Executions
 from services.simulator.web.failing import Failing
+from services.simulator.web.firing import Firing
 from services.simulator.web.gateway import Gateway
 from services.simulator.web.login import Login
 from services.simulator.web.object_store import ObjectStore
@@ -32,11 +34,14 @@ _ADMINISTRATION = ("/amc/accounts", "/amc/instances")
 def build_app(simulator: Simulator) -> ASGIApp:
     """The whole HTTP side of one simulator."""
     door = Door(simulator)
+    executions = Executions(simulator, door)
+    calendar = Calendar(simulator, executions)
+    calendar.restore()
     routes = [
-        *Executions(simulator, door).routes(),
+        *executions.routes(),
         *Workflows(simulator, door).routes(),
         *DataSources(simulator, door).routes(),
-        *Schedules(simulator, door).routes(),
+        *Schedules(simulator, door, calendar).routes(),
         *Administration(simulator, door).routes(),
         *Advertisers(simulator, door).routes(),
         *Login(simulator).routes(),
@@ -45,6 +50,7 @@ def build_app(simulator: Simulator) -> ASGIApp:
         *ObjectStore(simulator).routes(),
         *Control(simulator).routes(),
         *Failing(simulator).routes(),
+        *Firing(calendar).routes(),
         *Witness(simulator).routes(),
         *Page(simulator).routes(),
     ]

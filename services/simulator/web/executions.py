@@ -1,6 +1,6 @@
 """The execution operations of the reporting API."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from services.simulator.admission import (
     refusal_of,
 )
 from services.simulator.bodies import ExecutionBody, ExecutionChange, read_body
-from services.simulator.execution import ACTIVE, Execution, Order, Status, Workflow
+from services.simulator.execution import ACTIVE, Cadence, Execution, Order, Status, Workflow
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
 from services.simulator.web.answers import EXECUTIONS, answer, empty_object
@@ -111,26 +111,40 @@ class Executions:
 
     def create(self, instance: Instance, raw: bytes, at: float) -> Execution:
         """Takes in one execution as of `at`; Refusal if AMC would not."""
-        body = read_body(ExecutionBody, raw)
-        workflow_id, workflow = self._workflow(instance, body)
-        window = resolve_window(body, at, trailing_z=self.simulator.switches.trailing_z)
-        values = parameter_values(workflow, body)
+        order = self._order(instance, read_body(ExecutionBody, raw), at)
         switches = self.simulator.switches
         check_concurrency(instance, switches, self.simulator.engine.limit(instance))
         check_daily_runs(instance, switches, at)
-        workflow.runs += 1
-        order = Order(
+        return self._take(instance, order, at)
+
+    def create_scheduled(
+        self, instance: Instance, body: ExecutionBody, at: float, cadence: Cadence
+    ) -> Execution:
+        """Takes in what a schedule asks for: it waits for a place whatever the switches say."""
+        order = self._order(instance, body, at)
+        return self._take(instance, replace(order, cadence=cadence), at)
+
+    def _take(self, instance: Instance, order: Order, at: float) -> Execution:
+        saved = instance.workflows.get(order.workflow_id)
+        if saved is not None and saved.body is order.definition:
+            saved.runs = order.run
+        return self.simulator.engine.create(instance, order, at)
+
+    def _order(self, instance: Instance, body: ExecutionBody, at: float) -> Order:
+        workflow_id, workflow = self._workflow(instance, body)
+        window = resolve_window(body, at, trailing_z=self.simulator.switches.trailing_z)
+        values = parameter_values(workflow, body)
+        return Order(
             workflow_id=workflow_id,
             query=workflow.query,
             body=body,
             window=window,
             parameter_values=values,
             refusal=refusal_of(instance, workflow, body),
-            run=workflow.runs,
+            run=workflow.runs + 1,
             definition=workflow.body,
             controls=instance.entry.type != "SANDBOX" or not body.disable_aggregation_controls,
         )
-        return self.simulator.engine.create(instance, order, at)
 
     def _workflow(self, instance: Instance, body: ExecutionBody) -> tuple[str, Workflow]:
         if (body.workflow_id is None) == (body.workflow is None):

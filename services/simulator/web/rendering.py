@@ -21,7 +21,7 @@ def render_execution(execution: Execution, *, with_sql: bool = False) -> dict[st
         "createTime": iso_seconds(execution.created_at),
         "dataGaps": [],
         "disableAggregationControls": execution.disable_aggregation_controls,
-        "executionCategory": "AD_HOC",
+        "executionCategory": "AD_HOC" if order.cadence == "adhoc" else "SCHEDULED",
         "expireTime": iso_seconds(execution.created_at + _EXPIRES_AFTER),
         "ignoreDataGaps": order.body.ignore_data_gaps,
         "lastUpdatedTime": iso_seconds(execution.updated_at),
@@ -65,8 +65,9 @@ def output_uri(execution: Execution) -> str:
     bucket = execution.instance.entry.s3_bucket_name
     if not bucket or not execution.has_result:
         return "N/A"
-    workflow_id, day = execution.order.workflow_id, f"{moment(execution.created_at):%Y-%m-%d}"
-    return f"s3://{bucket}/workflow={workflow_id}/schedule=adhoc/{day}-{workflow_id}-ver1.csv"
+    order, day = execution.order, f"{moment(execution.created_at):%Y-%m-%d}"
+    folder = f"workflow={order.workflow_id}/schedule={order.cadence}"
+    return f"s3://{bucket}/{folder}/{day}-{order.workflow_id}-ver1.csv"
 
 
 def _window(execution: Execution) -> dict[str, object]:

@@ -10,9 +10,10 @@ from starlette.routing import Route
 from services.simulator.bodies import read_body
 from services.simulator.clock import moment
 from services.simulator.refusal import Refusal
-from services.simulator.schedule import ScheduleBody
+from services.simulator.schedule import Schedule, ScheduleBody
 from services.simulator.simulator import Simulator
 from services.simulator.web.answers import SCHEDULES, answer, empty_object
+from services.simulator.web.calendar import Calendar
 from services.simulator.web.door import Door
 from services.simulator.web.paging import next_token, page_limit, page_token
 from services.simulator.web.workflows import unknown_workflow
@@ -24,10 +25,11 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,256}")
 
 @dataclass(frozen=True, slots=True)
 class Schedules:
-    """Create, read, list, replace and delete schedules; none of them fires."""
+    """Create, read, list, replace and delete schedules; the calendar lets them fire."""
 
     simulator: Simulator
     door: Door
+    calendar: Calendar
 
     def routes(self) -> list[Route]:
         item = _BASE + "/{schedule_id}"
@@ -44,7 +46,7 @@ class Schedules:
         schedules = self.door.instance(request).schedules
         limit, after = page_limit(request), page_token(request) or ""
         found = sorted(name for name in schedules if name > after)
-        page = [schedules[name].shown() for name in found[:limit]]
+        page = [schedules[name].body.shown() for name in found[:limit]]
         more = {"nextToken": next_token(found[limit - 1])} if len(found) > limit else {}
         return answer({"schedules": page, **more}, SCHEDULES)
 
@@ -61,7 +63,7 @@ class Schedules:
 
     async def get_schedule(self, request: Request) -> Response:
         instance, schedule_id = self._named(request)
-        return answer(instance.schedules[schedule_id].shown(), SCHEDULES)
+        return answer(instance.schedules[schedule_id].body.shown(), SCHEDULES)
 
     async def update_schedule(self, request: Request) -> Response:
         """The body is the whole new definition; its scheduleId, if any, is not looked at."""
@@ -83,8 +85,10 @@ class Schedules:
         workflow_id = body.workflow_id or ""
         if workflow_id not in instance.workflows:
             raise unknown_workflow(workflow_id, self.simulator.switches)
-        weekday = moment(request.state.at).weekday()
-        instance.schedules[schedule_id] = body.completed(schedule_id, weekday)
+        at: float = request.state.at
+        completed = body.completed(schedule_id, moment(at).weekday())
+        schedule = instance.schedules[schedule_id] = Schedule(completed, since=at)
+        self.calendar.arm(instance, schedule)
 
     def _named(self, request: Request) -> tuple[Instance, str]:
         instance = self.door.instance(request)

@@ -118,7 +118,7 @@ class Workflows:
     async def delete_workflow(self, request: Request) -> Response:
         instance, workflow_id = self._named(request)
         for schedule_id, schedule in instance.schedules.items():
-            if schedule.workflow_id == workflow_id:
+            if schedule.body.workflow_id == workflow_id:
                 text = f"Workflow with ID {workflow_id} is used by schedule {schedule_id}."
                 raise Refusal(400, text)
         del instance.workflows[workflow_id]

@@ -105,6 +105,7 @@ ROWS = {
     "s1_8_rate": "429 above a rate",
     # 1.9
     "s1_9_schedule_members": "and their defaults",
+    "s1_9_schedule_firing": "results six to seven hours after the hour",
     "s1_9_data_source_members": "dataSourceId, owner, provider, columns, tags",
     "s1_9_marketplaces": "the table of ids",
     # 2
@@ -135,7 +136,6 @@ LEFT_OUT = {
     "1.5 additionalAcrResultsReceivers": "clean rooms: accepted, without effect",
     "1.6 outputChannels and acr members": "clean rooms: never shown",
     "1.6 PUBLISHING": "named by one client only: never shown",
-    "1.9 firing of schedules": "schedules are kept and do not run",
     "2 collaboration and id mapping": "clean rooms",
     "2 410 of the legacy API": "another host",
 }

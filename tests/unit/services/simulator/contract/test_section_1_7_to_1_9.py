@@ -173,6 +173,19 @@ async def test_s1_9_schedule_members_have_the_day_of_creation(client, base, save
     assert (first.status_code, again.status_code) == (200, 400)
 
 
+async def test_s1_9_schedule_firing_comes_six_hours_after_the_hour(client, base, save, later):
+    await save()
+    body = {"scheduleId": "s", "workflowId": "wf", "aggregationPeriod": "Daily"}
+    await client.post(f"{base}/schedules", json={**body, "aggregationHourUtc": 15})
+    later(86_400)
+
+    answer = await client.get(f"{base}/workflowExecutions?workflowId=wf")
+
+    (execution,) = answer.json()["executions"]
+    assert execution["createTime"].endswith("T21:00:00Z")
+    assert execution["executionCategory"] == "SCHEDULED"
+
+
 async def test_s1_9_data_source_members_are_those_of_the_schema(client, base):
     (first, *_) = (await client.get(f"{base}/dataSources")).json()["dataSources"]
 
