@@ -46,6 +46,8 @@ class Bound:
     """No column had a part in the value."""
     user: str | None = None
     """The slot whose user id this is."""
+    also: frozenset[str] = frozenset()
+    """Slots whose user id it is where the first one's is missing, after an outer join."""
     own: frozenset[Slot] = frozenset()
     """Users behind the value itself, where they may be fewer than those behind its row."""
     aggregate: bool = False
@@ -93,6 +95,10 @@ class Scope:
     """Slots that an equality of user ids has made one: name to representative."""
     shared: set[str] = field(default_factory=set)
     """Columns joined by USING."""
+    absent: set[str] = field(default_factory=set)
+    """Slots of relations whose rows an outer join may leave out."""
+    behind: dict[str, Slot] = field(default_factory=dict)
+    """Users behind what a condition or a key looked at: no row is there without them."""
 
     def representative(self, slot: str) -> str:
         while slot in self.same:
@@ -104,13 +110,39 @@ class Scope:
         if one != other:
             self.same[other] = one
 
+    def is_alone(self, slot: str) -> bool:
+        """No equality has made this slot another's."""
+        return slot not in self.same and slot not in self.same.values()
+
+    def lean_on(self, bound: Bound) -> None:
+        """The rows are there because of this value, so that its users stand behind them."""
+        self.behind |= {slot.sql: slot for slot in bound.own}
+
+    def settled(self, bound: Bound) -> str | None:
+        """The slot whose user every row with this id belongs to; None if an outer join may have
+        left the id out of rows that are somebody's."""
+        if bound.user is None:
+            return None
+        wanted = self.representative(bound.user)
+        group = {name for name in self._names() if self.representative(name) == wanted}
+        known = {bound.user, *bound.also}
+        return wanted if known - self.absent or group <= known else None
+
     def row_slots(self) -> list[Slot]:
-        """One slot for each user the rows rest on."""
+        """One slot for each user the rows rest on, but for users of the query around."""
         groups: dict[str, list[Slot]] = {}
         for member in self.members.values():
             for slot in member.slots:
                 groups.setdefault(self.representative(slot.sql), []).append(slot)
-        return [_united(slots) for slots in groups.values()]
+        around = {self.representative(name) for name in self._all_names() - self._names()}
+        found = [_united(slots) for name, slots in groups.items() if name not in around]
+        return [*found, *self.behind.values()]
+
+    def _names(self) -> set[str]:
+        return {slot.sql for member in self.members.values() for slot in member.slots}
+
+    def _all_names(self) -> set[str]:
+        return {*self.same, *self.same.values()}
 
 
 def _united(slots: list[Slot]) -> Slot:
@@ -129,6 +161,7 @@ def member_of(query: BoundQuery, name: str) -> Member:
             constant=False,
             aggregate=False,
             user=None if column.user is None else f"{name}.s{column.user}",
+            also=frozenset(),
             own=frozenset(own[n] for n in column.own),
         )
         for number, column in enumerate(query.columns)

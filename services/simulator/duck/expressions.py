@@ -4,14 +4,14 @@ What has no entry here is refused: sqlglot reads far more than AMC does.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from services.simulator.duck.bound import NONE, Bound, BoundQuery, Scope
 from services.simulator.duck.facts import Facts
 from services.simulator.duck.functions import Function, functions, signature
-from services.simulator.duck.grouping import Grouping
+from services.simulator.duck.grouping import GATHERED, GATHERING, Grouping
 from services.simulator.duck.operators import (
     ARITHMETIC,
     COMPARISONS,
@@ -119,11 +119,10 @@ class Expressions:
 
     def _same_user(self, bound: Bound, parts: list[Bound]) -> Bound:
         users = {part.user and self.scope.representative(part.user) for part in parts}
-        user = users.pop() if len(users) == 1 else None
-        return Bound(
-            bound.sql, bound.data_type, bound.level, bound.role, literal=bound.literal,
-            constant=bound.constant, user=user, own=bound.own, aggregate=bound.aggregate,
-        )  # fmt: skip
+        if len(users) != 1 or None in users:
+            return replace(bound, user=None, also=frozenset())
+        names = [name for part in parts if part.user for name in (part.user, *part.also)]
+        return replace(bound, user=names[0], also=frozenset(names[1:]))
 
     def call(self, node: exp.Expr) -> Bound:
         assert isinstance(node, exp.Anonymous)
@@ -142,9 +141,9 @@ class Expressions:
         return self._scalar(node, function, arguments)
 
     def _scalar(self, node: exp.Expr, function: Function, arguments: list[Bound]) -> Bound:
-        if function.result == "BOOLEAN":
+        if not function.is_total:
             check_literals(self.source, node, arguments)
-        if function.name in {"COALESCE", "NVL", "IFNULL", "GREATEST", "LEAST"}:
+        if function.result == "same" and function.families[0] == "any":
             common_type(self.source, node, arguments)
         data_type = function.result_type([a.data_type for a in arguments])
         sql = function.write([a.sql for a in arguments], data_type)
@@ -176,14 +175,23 @@ class Expressions:
             sql = self._filtered(sql, only) + (over or "")
         counts = function.name in _COUNTS
         bound = combined(sql, data_type, parts, level=NONE if counts else None)
+        literal = bound.literal or not self.scope.row_slots()
+        if function.name in GATHERING:
+            self._check_gathered(node, arguments)
         contributing = self._contributing(arguments, only, counts=counts, star=star)
         own = self.grouping.contributors(bound.own, contributing)
         dimension = counts and (distinct or function.name != "COUNT")
         metric = function.name not in {"MIN", "MAX", "ANY_VALUE", "COLLECT", "ARRAY_AGG"}
         role = "METRIC" if not dimension and (metric or bound.role == "METRIC") else "DIMENSION"
-        return Bound(
-            sql, data_type, bound.level, role, literal=bound.literal, own=own, aggregate=True
-        )
+        return Bound(sql, data_type, bound.level, role, literal=literal, own=own, aggregate=True)
+
+    def _check_gathered(self, node: exp.Expr, arguments: list[Bound]) -> None:
+        """A list of values shows each of them, so all must be one user's."""
+        grouping = self.grouping
+        users = grouping.user_slots()
+        alone = all(grouping.keeps(slot, users) for slot in self.scope.row_slots())
+        if not alone or any(argument.own for argument in arguments):
+            raise self.source.invalid(node, GATHERED)
 
     def _filtered(self, sql: str, only: Bound | None) -> str:
         return f"{sql} FILTER (WHERE {only.sql})" if only else sql

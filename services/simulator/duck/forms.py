@@ -20,6 +20,7 @@ from services.simulator.duck.operators import (
     need_condition,
     predicate,
 )
+from services.simulator.duck.subqueries import bind_exists, bind_in
 from services.simulator.duck.types import NUMBER, STRING, TIME, element_of, family, fits
 from services.simulator.sql.source import CompileError
 
@@ -100,35 +101,6 @@ def _between(self: Expressions, node: exp.Expr) -> Bound:
     return predicate(f"({left.sql} AND {right.sql})", [left, right])
 
 
-def _in(self: Expressions, node: exp.Expr) -> Bound:
-    inner = self.bind(node.this)
-    query = node.args.get("query")
-    if query is not None:
-        bound = self.subquery(query, self.scope)
-        if len(bound.columns) != 1:
-            raise self.source.invalid(
-                node, "Values passed to IN operator must have compatible types"
-            )
-        column = bound.columns[0].bound
-        check_literals(self.source, node, [inner, column])
-        if not fits(family(inner.data_type), family(column.data_type)):
-            raise self.source.invalid(
-                node, "Values passed to IN operator must have compatible types"
-            )
-        text = f"({inner.sql} IN (SELECT c0 FROM ({bound.sql}) q))"  # noqa: S608  bound before
-        return predicate(text, [inner])
-    items = [self.bind(item) for item in node.expressions]
-    if not items or node.args.get("unnest") or node.args.get("field"):
-        raise self.source.invalid(node, "IN needs a list or a query")
-    tests = [compare(self.source, node, "=", (inner, item)) for item in items]
-    return predicate(f"({' OR '.join(test.sql for test in tests)})", tests)
-
-
-def _exists(self: Expressions, node: exp.Expr) -> Bound:
-    bound = self.subquery(node.this, self.scope)
-    return Bound(f"EXISTS (SELECT 1 FROM ({bound.sql}) q)", "BOOLEAN", NONE)  # noqa: S608  bound before
-
-
 def _like(self: Expressions, node: exp.Expr) -> Bound:
     inner, pattern = self.bind(node.this), self.bind(node.expression)
     if not fits(STRING, family(inner.data_type)) or not fits(STRING, family(pattern.data_type)):
@@ -207,6 +179,7 @@ def _array(self: Expressions, node: exp.Expr) -> Bound:
 def _bracket(self: Expressions, node: exp.Expr) -> Bound:
     array = self.bind(node.this)
     indexes = [self.bind(item) for item in node.expressions]
+    check_literals(self.source, node, [array, *indexes])
     numeric = len(indexes) == 1 and fits(NUMBER, family(indexes[0].data_type))
     if not numeric or not fits("array", family(array.data_type)):
         raise self.source.invalid(node, "Cannot apply 'ITEM' to these arguments")
@@ -274,7 +247,7 @@ FORMS: dict[type[exp.Expr], Callable[[Expressions, exp.Expr], Bound]] = {
     exp.Window: Expressions.window,
     exp.Literal: _literal, exp.Boolean: _boolean, exp.Null: _null, exp.Paren: _paren,
     exp.Subquery: _paren, exp.And: _logic, exp.Or: _logic, exp.Not: _not, exp.Neg: _negative,
-    exp.Is: _is, exp.Between: _between, exp.In: _in, exp.Exists: _exists, exp.Like: _like,
+    exp.Is: _is, exp.Between: _between, exp.In: bind_in, exp.Exists: bind_exists, exp.Like: _like,
     exp.SimilarTo: _similar, exp.Case: _case, exp.If: _if, exp.Cast: _cast,
     exp.Extract: _extract, exp.Interval: _interval, exp.CurrentDate: _today,
     exp.CurrentTimestamp: _today, exp.Array: _array, exp.Bracket: _bracket, exp.Trim: _trim,

@@ -86,6 +86,11 @@ NTILE | number | LONG |
 LAG LEAD | any number? any? | first |
 FIRST_VALUE LAST_VALUE | any | first |
 """
+_TOTAL = """
+CONCAT UPPER LOWER REVERSE LTRIM RTRIM TRIM MD5 SHA1 SHA256 HASH64 LENGTH CHAR_LENGTH
+CHARACTER_LENGTH LPAD RPAD LEFT RIGHT SUBSTR SPLIT_PART REPLACE TRANSLATE REGEXP_REPLACE
+ROUND ABS JSON_SERIALIZE CONVERT_TIME_ZONE_FROM_UTC
+"""
 _REPEATS = 100
 _MARK = re.compile(r"\{(\*|name|nulls|\d)\}")
 
@@ -100,6 +105,12 @@ class Function:
     families: tuple[str, ...]
     result: str
     template: str
+
+    @property
+    def is_total(self) -> bool:
+        """It has a value wherever its arguments have one, so that nobody can tell by it whether
+        an argument is a certain text."""
+        return self.kind == "scalar" and self.name in _TOTAL.split()
 
     def takes(self, types: list[str]) -> bool:
         """Arity and families; a literal of no type fits everywhere."""

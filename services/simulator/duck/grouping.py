@@ -7,6 +7,9 @@ from sqlglot import exp
 from services.simulator.duck.bound import Bound, Mode, Scope, Slot
 from services.simulator.duck.slots import counted, merged
 
+GATHERING = frozenset({"COLLECT", "ARRAY_AGG"})
+GATHERED = "An array of several users' values would show each of them; group by user_id, or count"
+
 
 @dataclass(slots=True)
 class Grouping:
@@ -19,6 +22,8 @@ class Grouping:
     key_nodes: set[exp.Expr] = field(default_factory=set)
     keys: dict[str, Bound] = field(default_factory=dict)
     """Keys that are not constant, by their SQL."""
+    kept: list[Slot] = field(default_factory=list)
+    """Users behind what HAVING looked at."""
 
     @property
     def mode(self) -> Mode:
@@ -26,11 +31,8 @@ class Grouping:
 
     def user_slots(self) -> set[str]:
         """Slots whose user is a key: each group is then one user's."""
-        return {
-            self.scope.representative(key.user)
-            for key in self.keys.values()
-            if key.user is not None
-        }
+        settled = (self.scope.settled(key) for key in self.keys.values())
+        return {slot for slot in settled if slot is not None}
 
     def row_slots(self) -> list[Slot]:
         """The slots of the rows that come out."""
@@ -38,7 +40,7 @@ class Grouping:
         if not self.grouped:
             return slots
         users = self.user_slots()
-        return [self._out(slot, users) for slot in slots]
+        return [*(self._out(slot, users) for slot in slots), *self.kept]
 
     def _out(self, slot: Slot, users: set[str]) -> Slot:
         if self.keeps(slot, users):

@@ -1,6 +1,7 @@
 """Operators: comparisons, arithmetic, CASE, CAST, checked and then written for DuckDB."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -57,7 +58,7 @@ def combined(
 def check_literals(source: Source, node: exp.Expr, parts: Sequence[Bound]) -> None:
     """HIGH and VERY_HIGH values may not meet a literal, however it is disguised."""
     high = [part for part in parts if part.level >= HIGH]
-    if high and any(part.literal for part in parts):
+    if high and any(part.literal or (part.constant and part.sql != "NULL") for part in parts):
         raise source.invalid(
             node, "A column with aggregation threshold HIGH or VERY_HIGH cannot meet a literal"
         )
@@ -108,6 +109,7 @@ def _read_as(bound: Bound) -> str:
 
 def arithmetic(source: Source, node: exp.Expr, word: str, pair: Pair) -> Bound:
     left, right = pair
+    check_literals(source, node, pair)
     one, other = family(left.data_type), family(right.data_type)
     if fits(NUMBER, one) and fits(NUMBER, other):
         if word == "/":
@@ -133,10 +135,13 @@ def choose(
     for test in tests:
         need_condition(source, node, test)
     data_type = common_type(source, node, values)
+    check_literals(source, node, values)
     pieces = [f"WHEN {t.sql} THEN {v.sql}" for t, v in zip(tests, values, strict=False)]
     if len(values) > len(tests):
         pieces.append(f"ELSE {values[-1].sql}")
-    return combined(f"CASE {' '.join(pieces)} END", data_type, [*tests, *values])
+    found = combined(f"CASE {' '.join(pieces)} END", data_type, [*tests, *values])
+    # What the conditions were compared with chooses among the values; it is none of them.
+    return replace(found, literal=any(value.literal for value in values))
 
 
 def common_type(source: Source, node: exp.Expr, values: Sequence[Bound]) -> str:
@@ -166,5 +171,6 @@ def cast(source: Source, node: exp.Cast, inner: Bound, now: str) -> Bound:
         text = f"Cast function cannot convert value of type {inner.data_type} to type {data_type}"
         raise source.invalid(node, text)
     if data_type in {"INTEGER", "LONG"} and family(inner.data_type) == NUMBER:
-        return combined(f"CAST(trunc({inner.sql}) AS {duck})", data_type, (inner,))
-    return combined(f"CAST({inner.sql} AS {duck})", data_type, (inner,))
+        return combined(f"TRY_CAST(trunc({inner.sql}) AS {duck})", data_type, (inner,))
+    # What cannot be read is NULL: an error would stop the run, and its text would show the value.
+    return combined(f"TRY_CAST({inner.sql} AS {duck})", data_type, (inner,))

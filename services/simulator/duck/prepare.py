@@ -41,7 +41,7 @@ def prepare(sql: str, facts: Facts, privacy: Privacy) -> Guarded:
     tree = _parsed(source)
     queries = Queries(source, facts)
     try:
-        bound = queries.bind(tree)
+        bound = queries.bind(tree, counted=not privacy.merges)
     except RecursionError:
         raise CompileError(_DEEP) from None
     if facts.controls:

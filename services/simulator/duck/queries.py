@@ -7,7 +7,6 @@ from itertools import count
 from sqlglot import exp
 
 from services.simulator.duck.bound import (
-    HIGH,
     Bound,
     BoundQuery,
     Mode,
@@ -21,6 +20,7 @@ from services.simulator.duck.facts import Facts
 from services.simulator.duck.forms import CALLS, FORMS
 from services.simulator.duck.functions import functions
 from services.simulator.duck.grouping import Grouping
+from services.simulator.duck.operators import check_literals
 from services.simulator.duck.relations import Relations
 from services.simulator.duck.unions import united
 from services.simulator.sql.source import CompileError, Source
@@ -46,9 +46,10 @@ class Queries:
     def name(self) -> str:
         return f"r{next(self._names)}"
 
-    def bind(self, node: exp.Expr) -> BoundQuery:
-        """The outermost query; its CTEs are in `common`."""
-        return self.query(node, {}, None, outermost=True)
+    def bind(self, node: exp.Expr, *, counted: bool) -> BoundQuery:
+        """The outermost query; its CTEs are in `common`. Its users are `counted` row by row, or
+        left as sets for rows that are still to be put together."""
+        return self.query(node, {}, None, outermost=counted)
 
     def query(
         self, node: exp.Expr, outer: Ctes, parent: Scope | None, *, outermost: bool = False
@@ -96,14 +97,16 @@ class Queries:
         left = self.query(node.this, ctes, parent, outermost=inner)
         right = self.query(node.expression, ctes, parent, outermost=inner)
         both = united(self.source, node, left, right)
-        return both if keeps else self._distinct(both, outermost=outermost)
+        return both if keeps else self._distinct(node, both, outermost=outermost)
 
-    def _distinct(self, bound: BoundQuery, *, outermost: bool) -> BoundQuery:
+    def _distinct(self, node: exp.Expr, bound: BoundQuery, *, outermost: bool) -> BoundQuery:
         """Equal rows as one, resting on the users of all of them."""
         name = self.name()
         scope = Scope(members={name: member_of(bound, name)})
         grouping = Grouping(scope, grouped=True, outermost=outermost)
         columns = [replace(c, sql=f"{name}.c{n}") for n, c in enumerate(_columns(scope, name))]
+        for column in columns:
+            check_literals(self.source, node, [column])
         grouping.keys = {column.sql: column for column in columns}
         named = [(c.name, b) for c, b in zip(bound.columns, columns, strict=True)]
         named = [(n, replace(b, own=grouping.contributors(b.own, None))) for n, b in named]
@@ -132,7 +135,7 @@ class Queries:
         where = node.args.get("where")
         if where is not None:
             relations.unite_users(where.this)
-        tail = f" WHERE {binder.condition(where.this, 'WHERE').sql}" if where is not None else ""
+        tail = f" WHERE {relations.condition(where.this, 'WHERE')}" if where is not None else ""
         self._bind_keys(node, binder)
         grouping.grouped = grouped
         items = [item for part in node.selects for item in self._item(part, binder)]
@@ -141,7 +144,7 @@ class Queries:
         if grouped:
             named = [(name, self._kept(bound, grouping)) for name, bound in named]
         found = self._written(named, grouping, f" FROM {from_()}{tail}" if from_ else tail)
-        return self._distinct(found, outermost=outermost) if distinct else found
+        return self._distinct(node, found, outermost=outermost) if distinct else found
 
     def _kept(self, bound: Bound, grouping: Grouping) -> Bound:
         """A key's own users are those of all the rows of its group."""
@@ -149,7 +152,8 @@ class Queries:
             fresh = frozenset(slot for slot in bound.own if not _is_plain(slot))
             plain = bound.own - fresh
             return replace(bound, own=fresh | grouping.contributors(plain, None))
-        return replace(bound, own=grouping.contributors(bound.own, None)) if bound.own else bound
+        # The slots of the row have what stands behind its keys.
+        return replace(bound, own=frozenset())
 
     def _check_parts(self, node: exp.Select) -> None:
         for key, value in node.args.items():
@@ -188,12 +192,11 @@ class Queries:
         for item in group.expressions:
             key = self._key(node, item, binder.scope)
             bound = binder.condition_free(key, "GROUP BY")
-            if bound.level >= HIGH and bound.literal:
-                text = "A column with aggregation threshold HIGH or VERY_HIGH cannot meet a literal"
-                raise self.source.invalid(item, text)
+            check_literals(self.source, item, [bound])
             binder.grouping.key_nodes.add(key)
             if not bound.constant:
                 binder.grouping.keys[bound.sql] = bound
+                binder.scope.lean_on(bound)
 
     def _key(self, node: exp.Select, item: exp.Expr, scope: Scope) -> exp.Expr:
         """The expression behind an ordinal or an alias of the select list."""
@@ -215,15 +218,16 @@ class Queries:
         having = node.args.get("having")
         if having is None:
             return text
-        condition = _with_aliases(having.this, node, binder.scope)
-        return f"{text} HAVING {binder.condition(condition, None).sql}"
+        condition = binder.condition(_with_aliases(having.this, node, binder.scope), None)
+        binder.grouping.kept += sorted(self._kept(condition, binder.grouping).own, key=_text_of)
+        return f"{text} HAVING {condition.sql}"
 
     def _written(self, named: list[tuple[str, Bound]], grouping: Grouping, tail: str) -> BoundQuery:
         """The SELECT with its visible columns, its row slots and the slots of single columns."""
         row_slots = grouping.row_slots()
         own_slots: dict[str, Slot] = {}
         for _, bound in named:
-            own_slots |= {slot.sql: slot for slot in sorted(bound.own, key=lambda s: s.sql)}
+            own_slots |= {slot.sql: slot for slot in sorted(bound.own, key=_text_of)}
         numbers = {sql: n for n, sql in enumerate(own_slots)}
         sets = [s for s in (*row_slots, *own_slots.values()) if s.mode is not Mode.COUNT]
         if len(sets) > _MOST_SLOTS:
@@ -243,13 +247,17 @@ class Queries:
 
 def _user(bound: Bound, grouping: Grouping, slots: list[Slot]) -> int | None:
     """The number of the slot whose user id this is, if its rows are still one user's each."""
-    if bound.user is None:
+    wanted = grouping.scope.settled(bound)
+    if wanted is None:
         return None
-    wanted = grouping.scope.representative(bound.user)
     for number, slot in enumerate(grouping.scope.row_slots()):
         if grouping.keeps(slot, {wanted}) and slots[number].mode is Mode.ONE:
             return number
     return None
+
+
+def _text_of(slot: Slot) -> str:
+    return slot.sql
 
 
 def _columns(scope: Scope, name: str) -> list[Bound]:

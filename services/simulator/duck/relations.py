@@ -54,20 +54,39 @@ class Relations:
     def _text(self) -> str:
         return " ".join(text() for text in self.texts)
 
-    def unite_users(self, condition: exp.Expr) -> None:
-        """User ids that a condition makes equal are one user's rows."""
+    def condition(self, node: exp.Expr, place: str) -> str:
+        """The text of WHERE or ON; whoever stands behind its values stands behind the rows."""
+        bound = self.binder.condition(node, place)
+        self.binder.scope.lean_on(bound)
+        return bound.sql
+
+    def unite_users(self, condition: exp.Expr, *, outer: bool = False) -> None:
+        """User ids that a condition makes equal are one user's rows. That of an outer join only
+        says whose the newest relation's rows are: all other rows stay, equal or not."""
         inner = condition.unnest()
         if isinstance(inner, exp.And):
-            self.unite_users(inner.this)
-            self.unite_users(inner.expression)
+            self.unite_users(inner.this, outer=outer)
+            self.unite_users(inner.expression, outer=outer)
         elif isinstance(inner, exp.EQ):
-            self._unite(inner.this.unnest(), inner.expression.unnest())
+            sides = inner.this.unnest(), inner.expression.unnest()
+            if all(_names_users(side) for side in sides):
+                users = [self.binder.bind(side).user for side in sides]
+                self._unite(users[0], users[1], outer=outer)
 
-    def _unite(self, left: exp.Expr, right: exp.Expr) -> None:
-        if isinstance(left, exp.Column) and isinstance(right, exp.Column):
-            one, other = self.binder.bind(left).user, self.binder.bind(right).user
-            if one is not None and other is not None:
-                self.binder.scope.unite(one, other)
+    def _unite(self, one: str | None, other: str | None, *, outer: bool) -> None:
+        scope = self.binder.scope
+        if one is None or other is None:
+            return
+        newest = {slot.sql for slot in list(scope.members.values())[-1].slots}
+        if not outer or any(slot in newest and scope.is_alone(slot) for slot in (one, other)):
+            scope.unite(one, other)
+
+    def _leave_out(self, side: str) -> None:
+        """The newest relation of an outer join, and those before it in a full one, have rows
+        without a partner."""
+        *before, newest = self.binder.scope.members.values()
+        for member in [newest, *(before if side == "FULL" else [])] if side else []:
+            self.binder.scope.absent |= {slot.sql for slot in member.slots}
 
     def _add(self, node: exp.Expr, word: str) -> None:
         alias, member = self._member(node)
@@ -89,10 +108,11 @@ class Relations:
             raise self.queries.source.invalid(join, "A join needs a condition")
         self._add(join.this, _JOINS[side] if any(conditions) else "CROSS JOIN")
         on, using = conditions
+        self._leave_out(side)
         if on is not None:
-            self.unite_users(on)
-            condition = self.binder.condition(on, "ON")
-            self.texts.append(lambda: f"ON {condition.sql}")
+            self.unite_users(on, outer=bool(side))
+            condition = self.condition(on, "ON")
+            self.texts.append(lambda: f"ON {condition}")
         elif using:
             text = " AND ".join(self._using(join, name) for name in using)
             self.texts.append(lambda: f"ON {text}")
@@ -107,8 +127,7 @@ class Relations:
             raise self.queries.source.invalid(join, f"Column '{name.name}' not found in any table")
         left, right = sides[0], newest.columns[column]
         scope.shared.add(column)
-        if left.user is not None and right.user is not None:
-            scope.unite(left.user, right.user)
+        self._unite(left.user, right.user, outer=bool(join.args.get("side")))
         return compare(self.queries.source, join, "=", (left, right)).sql
 
     def _member(self, node: exp.Expr) -> tuple[str, Member]:
@@ -196,3 +215,10 @@ class Relations:
         sql = f"LATERAL (SELECT unnest({array.sql}) AS c0) {name}"
         column = names[0] if len(names) == 1 else (node.alias or "col").lower()
         return (node.alias or f"${name}").lower(), Member({column.lower(): inner}, (), lambda: sql)
+
+
+def _names_users(node: exp.Expr) -> bool:
+    """A column, or the first there is of several."""
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "COALESCE":
+        return all(isinstance(item, exp.Column) for item in node.expressions)
+    return isinstance(node, exp.Column)

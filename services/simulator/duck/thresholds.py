@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.simulator.catalogue import Column
-from services.simulator.duck.bound import NEEDED_USERS, NONE, BoundQuery, OutColumn, Slot
-from services.simulator.duck.slots import fewest, users_of
+from services.simulator.duck.bound import NEEDED_USERS, NONE, BoundQuery, Mode, OutColumn, Slot
+from services.simulator.duck.slots import fewest, merged, users_of
 from services.simulator.duck.types import NUMBER, family
 
 FLOOR = 2
@@ -26,6 +26,11 @@ class Privacy:
     reason: str | None = None
     controls: bool = True
 
+    @property
+    def merges(self) -> bool:
+        """Values are taken out, and what is alike then is put together."""
+        return self.controls and (self.remove_values or self.discriminator is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
@@ -39,16 +44,16 @@ def guard(bound: BoundQuery, common: list[str], privacy: Privacy) -> Guarded:
     """The query with its thresholds and its values as AMC writes them."""
     slots = [*bound.slots, *bound.own_slots]
     need = needed(bound)
-    users = fewest([_named(slot, "s", n) for n, slot in enumerate(bound.slots)]
-                   + [_named(slot, "m", n) for n, slot in enumerate(bound.own_slots)])  # fmt: skip
+    users = fewest(_all_slots(bound))
     counted = f"SELECT *, {users} AS du FROM base"  # noqa: S608  own names
     parts = [*common, f"base AS ({bound.sql})", f"counted AS ({counted})"]
     columns = [_shown(column) for column in bound.columns]
     if not privacy.controls or not slots:
         return _finished(parts, "counted", columns, ())
     extra = tuple(_extras(bound, privacy, need))
-    if privacy.remove_values or privacy.discriminator is not None:
-        parts.append(f"kept AS ({_merged(bound, extra, need)})")
+    if privacy.merges:
+        parts.append(f"together AS ({_merged(bound, extra, need)})")
+        parts.append(f"kept AS ({_enough(bound, extra)})")
     else:
         added = "".join(f", {sql} AS {name}" for name, sql, _ in extra)
         parts.append(
@@ -74,51 +79,80 @@ def _shown(column: OutColumn) -> Column:
 
 
 _Extra = tuple[str, str, Column]
+_FLAG, _USERS, _REASON = "x0", "x1", "x2"
 
 
 def _extras(bound: BoundQuery, privacy: Privacy, need: int) -> Iterator[_Extra]:
     if privacy.discriminator is not None:
         flag = f"coalesce(du < {need}, FALSE)"
-        yield "x0", flag, Column(privacy.discriminator, "BOOLEAN", "DIMENSION")
+        yield _FLAG, flag, Column(privacy.discriminator, "BOOLEAN", "DIMENSION")
     if privacy.user_count is not None:
-        yield "x1", "du", Column(privacy.user_count, "LONG", "METRIC")
+        yield _USERS, "du", Column(privacy.user_count, "LONG", "METRIC")
     if privacy.reason is not None:
-        yield "x2", _reason(bound, need), Column(privacy.reason, "STRING", "DIMENSION")
+        yield _REASON, _reason(bound, need), Column(privacy.reason, "STRING", "DIMENSION")
 
 
 def _reason(bound: BoundQuery, need: int) -> str:
     """Names the path with the fewest users of a row below its need."""
-    named = [_named(slot, "s", n) for n, slot in enumerate(bound.slots)]
-    named += [_named(slot, "m", n) for n, slot in enumerate(bound.own_slots)]
     cases = " ".join(
         f"WHEN {users_of(slot)} = du THEN du || ' ''{slot.source}'' users < {need} required'"
-        for slot in named
+        for slot in _all_slots(bound)
     )
     return f"CASE WHEN du < {need} THEN CASE {cases} END END"
 
 
 def _merged(bound: BoundQuery, extra: tuple[_Extra, ...], need: int) -> str:
     """Values below their own need are NULL, and rows that are alike then are one."""
-    visible, keys = [], []
+    visible, keys = [], [f"coalesce(du < {need}, FALSE)"]
     for number, column in enumerate(bound.columns):
-        own_need = NEEDED_USERS[min(column.bound.level, 3)]
         value = f"c{number}"
         if column.bound.level != NONE:
             # A NONE stays: nulling it where only unrecognised people stand would lose traffic.
+            own_need = NEEDED_USERS[min(column.bound.level, 3)]
             value = f"CASE WHEN du < {own_need} THEN NULL ELSE c{number} END"
-        if column.bound.role == "METRIC" and family(column.bound.data_type) == NUMBER:
+        if _adds_up(column):
             visible.append(f"sum({value}) AS c{number}")
         else:
             visible.append(f"{value} AS c{number}")
             keys.append(value)
     for name, sql, _ in extra:
-        if name == "x1":
-            visible.append(f"sum({sql}) AS {name}")
-        else:
+        if name == _REASON:
+            visible.append(f"arg_max({sql}, du) AS {name}")
+        elif name != _USERS:
             visible.append(f"{sql} AS {name}")
             keys.append(sql)
-    keys.append(f"coalesce(du < {need}, FALSE)")
+    visible += [f"{merged(slot)} AS {slot.sql}" for slot in _all_slots(bound)]
     return f"SELECT {', '.join(visible)} FROM counted GROUP BY {', '.join(keys)}"  # noqa: S608  own names
+
+
+def _enough(bound: BoundQuery, extra: tuple[_Extra, ...]) -> str:
+    """What is put together rests on two users at least, and so does each of its sums."""
+    rows = [_as_set(slot) for slot in _all_slots(bound)[: len(bound.slots)]]
+    visible = []
+    for number, column in enumerate(bound.columns):
+        own = [Slot(f"m{n}", Mode.SET, "") for n in column.own]
+        visible.append(
+            f"CASE WHEN {fewest(own)} < {FLOOR} THEN NULL ELSE c{number} END AS c{number}"
+            if own and _adds_up(column)
+            else f"c{number}"
+        )
+    visible += [f"{fewest(rows)} AS {name}" if name == _USERS else name for name, _, _ in extra]
+    few = f"{fewest(rows)} IS NULL OR {fewest(rows)} >= {FLOOR}"
+    return f"SELECT {', '.join(visible)} FROM together WHERE {few}"  # noqa: S608  own names
+
+
+def _adds_up(column: OutColumn) -> bool:
+    return column.bound.role == "METRIC" and family(column.bound.data_type) == NUMBER
+
+
+def _all_slots(bound: BoundQuery) -> list[Slot]:
+    return [_named(slot, "s", n) for n, slot in enumerate(bound.slots)] + [
+        _named(slot, "m", n) for n, slot in enumerate(bound.own_slots)
+    ]
+
+
+def _as_set(slot: Slot) -> Slot:
+    return Slot(slot.sql, Mode.SET, slot.source)
 
 
 def _finished(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from services.simulator.duck.bound import Bound, BoundQuery, Mode, OutColumn, Slot
-from services.simulator.duck.operators import combined
+from services.simulator.duck.operators import check_literals, combined
 from services.simulator.duck.types import duck_type, family, fits, wider
 from services.simulator.sql.source import Source
 
@@ -90,6 +90,7 @@ def _column(
     if not fits(family(types[0]), family(types[1])):
         text = f"Type mismatch in column {number} of UNION"
         raise source.invalid(node.expression, text)
+    check_literals(source, node.expression, [one.bound, other.bound])
     bound: Bound = combined("", wider(types), [one.bound, other.bound])
     role = one.bound.role
     user = None

@@ -8,7 +8,8 @@ from sqlglot import exp
 
 from services.simulator.duck.bound import Bound, Mode, Slot
 from services.simulator.duck.functions import Function, functions, signature
-from services.simulator.duck.operators import combined
+from services.simulator.duck.grouping import GATHERED, GATHERING
+from services.simulator.duck.operators import check_literals, combined
 from services.simulator.duck.slots import merged, union_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class WindowBinder:
         if node.alias and named is None:
             raise outer.source.invalid(node, f"Window '{node.alias}' not found")
         window = named or node
-        parts = [outer.bind(item) for item in window.args.get("partition_by") or []]
+        parts = [self._place(item) for item in window.args.get("partition_by") or []]
         order = window.args.get("order")
         pieces = []
         if parts:
@@ -62,10 +63,16 @@ class WindowBinder:
 
     def _ordered(self, node: exp.Expr) -> str:
         if not isinstance(node, exp.Ordered):
-            return self.expressions.bind(node).sql
+            return self._place(node).sql
         word = " DESC" if node.args.get("desc") else ""
         nulls = " NULLS FIRST" if node.args.get("nulls_first") else " NULLS LAST"
-        return self.expressions.bind(node.this).sql + word + nulls
+        return self._place(node.this).sql + word + nulls
+
+    def _place(self, node: exp.Expr) -> Bound:
+        """What rows are told apart or ordered by, next to which a literal must not be put."""
+        bound = self.expressions.bind(node)
+        check_literals(self.expressions.source, node, [bound])
+        return bound
 
     def _frame(self, spec: exp.Expr) -> str:
         kind = str(spec.args.get("kind")).upper()
@@ -100,20 +107,29 @@ class WindowBinder:
         texts = [argument.sql for argument in arguments]
         sql = f"{function.name.lower()}({', '.join(texts)}{nulls}){over}"
         if function.name in _RANKS:
-            return Bound(sql, function.result)
+            # Numbers over rows that the query made up itself are as good as literals.
+            return Bound(sql, function.result, literal=not outer.scope.row_slots())
         bound = combined(sql, types[0], arguments)
         # The value comes from another row: that row's users stand behind it as well.
         others = [] if self._one_user(parts) else self._slots()
         moved = frozenset(
-            _moved(slot, f"{function.name.lower()}({', '.join([slot.sql, *texts[1:]])}){over}")
+            _moved(slot, self._call_on(slot, function, texts, nulls) + over)
             for slot in [*others, *bound.own]
         )
         return combined_with(bound, moved)
+
+    def _call_on(self, slot: Slot, function: Function, texts: list[str], nulls: str) -> str:
+        """The same call on a slot, so that it is taken from the row that the value is; a default
+        is nobody's."""
+        whose = f"CASE WHEN {texts[0]} IS NOT NULL THEN {slot.sql} END" if nulls else slot.sql
+        return f"{function.name.lower()}({', '.join([whose, *texts[1:2]])}{nulls})"
 
     def _aggregate(
         self, call: exp.Anonymous, function: Function, over: str, parts: list[Bound]
     ) -> Bound:
         outer = self.expressions
+        if function.name in GATHERING and not self._one_user(parts):
+            raise outer.source.invalid(call, GATHERED)
         if outer.grouping.grouped:
             arguments = [outer.bind(item) for item in call.expressions if not _is_star(item)]
         else:
@@ -134,7 +150,8 @@ class WindowBinder:
         behind = frozenset() if self._one_user(parts) else self._behind(call, bound, over)
         level = 0 if function.name == "COUNT" else bound.level
         return Bound(
-            sql, data_type, level, role, literal=bound.literal, own=bound.own | behind,
+            sql, data_type, level, role, own=bound.own | behind,
+            literal=bound.literal or not outer.scope.row_slots(),
             aggregate=bound.aggregate,
         )  # fmt: skip
 
@@ -166,7 +183,7 @@ class WindowBinder:
     def _one_user(self, parts: Iterable[Bound]) -> bool:
         """Every row of a partition is the same user's."""
         grouping = self.expressions.grouping
-        users = {grouping.scope.representative(part.user) for part in parts if part.user}
+        users = {slot for part in parts if (slot := grouping.scope.settled(part)) is not None}
         return all(grouping.keeps(slot, users) for slot in grouping.scope.row_slots())
 
 

@@ -27,7 +27,7 @@ def test_thresholds_can_empty_a_result(ask):
 def test_a_row_rests_on_the_users_of_its_weakest_metric(ask):
     wide = "SUM(CASE WHEN device_type = 'Nowhere' THEN impressions ELSE 0 END) AS none"
     rows = ask(f"SELECT postal_code, COUNT(*) AS n, {wide} FROM dsp_impressions GROUP BY 1")
-    strict = "SUM(CASE WHEN device_type = 'Set Top Box' THEN impressions ELSE 0 END) AS few"
+    strict = "SUM(CASE WHEN device_type = 'ConnectedDevice' THEN impressions ELSE 0 END) AS few"
     fewer = ask(f"SELECT postal_code, COUNT(*) AS n, {strict} FROM dsp_impressions GROUP BY 1")
 
     assert len(rows) > len(fewer)
@@ -37,7 +37,7 @@ def test_a_row_rests_on_the_users_of_its_weakest_metric(ask):
 def test_grouping_again_does_not_make_users(ask):
     """A metric of few users stays one of few, though its row rests on many."""
     inner = """SELECT postal_code, campaign, COUNT(*) AS n,
-               SUM(CASE WHEN device_type = 'Set Top Box' THEN 1 ELSE 0 END) AS few
+               SUM(CASE WHEN device_type = 'ConnectedDevice' THEN 1 ELSE 0 END) AS few
                FROM dsp_impressions GROUP BY 1, 2"""
     once = ask(f"SELECT postal_code, SUM(n) AS n FROM ({inner}) t GROUP BY 1")
     twice = ask(f"SELECT postal_code, SUM(n) AS n, SUM(few) AS few FROM ({inner}) t GROUP BY 1")
