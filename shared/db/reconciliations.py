@@ -69,7 +69,7 @@ class Reconciliation:
     since: datetime
     requested_by: str
     requested_at: datetime
-    state: str
+    status: str
     is_complete: bool | None
     listed_count: int | None
     error_code: str | None

@@ -91,7 +91,7 @@ def show_reconciliation(run: Reconciliation) -> ReconciliationOut:
         id=show(RECONCILIATION_PREFIX, run.id),
         instance_id=run.instance_id,
         since=run.since,
-        status=run.state,
+        status=run.status,
         requested_by=run.requested_by,
         requested_at=run.requested_at,
         finished_at=run.finished_at,

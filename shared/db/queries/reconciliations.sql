@@ -3,7 +3,7 @@
 
 -- name: ask
 with asked as (
-  insert into reconciliations (id, instance_id, since, requested_by, state, error_code,
+  insert into reconciliations (id, instance_id, since, requested_by, status, error_code,
                                error_message, finished_at)
   select n.id, i.id, $3, $4,
          case when a.credential_id is null then 'failed' else 'waiting' end,
@@ -13,11 +13,11 @@ with asked as (
     from unnest($1::uuid[], $2::int[]) as n(id, instance_id)
     join amc_instances i on i.id = n.instance_id
     join amc_accounts a on a.id = i.account_id
-  returning id, state
+  returning id, status
 )
 insert into timers (kind, key, due_at, command)
 select 'reconcile_instance', id::text, clock_timestamp(), jsonb_build_object('reconciliation_id', id)
-  from asked where state = 'waiting'
+  from asked where status = 'waiting'
 
 -- name: instance_keys
 select id from amc_instances order by id
@@ -26,8 +26,8 @@ select id from amc_instances order by id
 -- One worker at a time; the loser of two deliveries finds no row, and the timer comes back.
 with claimed as (
   update reconciliations
-     set state = 'running', fence = fence + 1, lease_until = clock_timestamp() + $2::interval
-   where id = $1 and state in ('waiting', 'running') and lease_until <= clock_timestamp()
+     set status = 'running', fence = fence + 1, lease_until = clock_timestamp() + $2::interval
+   where id = $1 and status in ('waiting', 'running') and lease_until <= clock_timestamp()
   returning *
 )
 select r.fence, r.since, clock_timestamp() - r.requested_at as age,
@@ -45,8 +45,8 @@ select finish_reconciliation_v1($1, $2, $3, $4)
 -- name: postpone
 with left_open as (
   update reconciliations
-     set state = 'waiting', lease_until = clock_timestamp(), error_code = $4, error_message = $5
-   where id = $1 and fence = $2 and state = 'running'
+     set status = 'waiting', lease_until = clock_timestamp(), error_code = $4, error_message = $5
+   where id = $1 and fence = $2 and status = 'running'
   returning id
 )
 insert into timers (kind, key, due_at, command)
@@ -58,14 +58,14 @@ on conflict (kind, key) do update set due_at = excluded.due_at
 -- name: fail
 with failed as (
   update reconciliations
-     set state = 'failed', finished_at = clock_timestamp(), error_code = $3, error_message = $4
-   where id = $1 and fence = $2 and state = 'running'
+     set status = 'failed', finished_at = clock_timestamp(), error_code = $3, error_message = $4
+   where id = $1 and fence = $2 and status = 'running'
   returning id
 )
 delete from timers t using failed f where t.kind = 'reconcile_instance' and t.key = f.id::text
 
 -- name: page_of_reconciliations
-select r.id, i.amc_instance_id as instance_id, r.since, r.requested_by, r.requested_at, r.state,
+select r.id, i.amc_instance_id as instance_id, r.since, r.requested_by, r.requested_at, r.status,
        r.is_complete, r.listed_count, r.error_code, r.error_message, r.finished_at,
        n.in_doubt, n.stray, n.foreign_count
   from reconciliations r
@@ -80,7 +80,7 @@ select r.id, i.amc_instance_id as instance_id, r.since, r.requested_by, r.reques
  limit $2
 
 -- name: reconciliations_by_id
-select r.id, i.amc_instance_id as instance_id, r.since, r.requested_by, r.requested_at, r.state,
+select r.id, i.amc_instance_id as instance_id, r.since, r.requested_by, r.requested_at, r.status,
        r.is_complete, r.listed_count, r.error_code, r.error_message, r.finished_at,
        n.in_doubt, n.stray, n.foreign_count
   from reconciliations r

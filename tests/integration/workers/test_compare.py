@@ -66,7 +66,7 @@ class Office:
 
     async def compared(self) -> UUID:
         run = await self.ask()
-        assert (await self.compare(run)).state == "done"
+        assert (await self.compare(run)).status == "done"
         return run
 
     async def found(self, run: UUID, kind: str | None = None) -> list[Finding]:
@@ -116,7 +116,7 @@ def office(bench: Bench) -> Office:
 async def test_what_is_asked_for_waits_with_a_timer(office: Office) -> None:
     run = await office.ask()
 
-    assert (await office.desk.get(run)).state == "waiting"
+    assert (await office.desk.get(run)).status == "waiting"
     assert (await office.timer(run) or 1) <= 0
 
 
@@ -128,7 +128,7 @@ async def test_all_instances_are_compared_and_one_without_a_login_has_failed(
 
     runs = await office.desk.ask(None, since=datetime.now(UTC) - DAY, by="anna")
 
-    assert [(run.state, run.error_code) for run in runs] == [
+    assert [(run.status, run.error_code) for run in runs] == [
         ("waiting", None),
         ("failed", "no_credential"),
     ]
@@ -180,7 +180,7 @@ async def test_a_list_without_end_is_cut_and_says_so(office: Office) -> None:
 
     done = await office.compare(await office.ask(), most_pages=2)
 
-    assert (done.state, done.is_complete, done.listed_count) == ("done", False, 2)
+    assert (done.status, done.is_complete, done.listed_count) == ("done", False, 2)
 
 
 @pytest.mark.parametrize("error", [AmcThrottled(wait=timedelta(seconds=40)), AmcUnavailable("no")])
@@ -194,10 +194,10 @@ async def test_what_amc_does_not_answer_is_asked_again_later(
     due = await office.timer(run)
     done = await office.compare(run)
 
-    assert (waiting.state, waiting.error_code) == ("waiting", getattr(error, "code", None))
+    assert (waiting.status, waiting.error_code) == ("waiting", getattr(error, "code", None))
     assert due is not None
     assert due > 3
-    assert (done.state, done.error_code) == ("done", None)
+    assert (done.status, done.error_code) == ("done", None)
 
 
 async def test_what_amc_refuses_ends_the_run_with_its_reason(office: Office) -> None:
@@ -206,7 +206,7 @@ async def test_what_amc_refuses_ends_the_run_with_its_reason(office: Office) -> 
 
     failed = await office.compare(run)
 
-    assert (failed.state, failed.error_code) == ("failed", "instance_forbidden")
+    assert (failed.status, failed.error_code) == ("failed", "instance_forbidden")
     assert await office.timer(run) is None
 
 
@@ -217,7 +217,7 @@ async def test_a_run_that_amc_never_answers_ends_after_an_hour(office: Office) -
     )
     office.bench.amc.will("list_executions", AmcUnavailable("no"))
 
-    assert (await office.compare(run)).state == "failed"
+    assert (await office.compare(run)).status == "failed"
 
 
 async def test_a_second_delivery_finds_the_run_held_or_ended(office: Office) -> None:

@@ -15,8 +15,8 @@ UP = [
       since timestamptz not null,
       requested_by text not null,
       requested_at timestamptz not null default clock_timestamp(),
-      state text not null default 'waiting'
-        check (state in ('waiting', 'running', 'done', 'failed')),
+      status text not null default 'waiting'
+        check (status in ('waiting', 'running', 'done', 'failed')),
       fence bigint not null default 0,
       lease_until timestamptz not null default '-infinity',
       is_complete boolean,
@@ -25,7 +25,7 @@ UP = [
       error_message text,
       finished_at timestamptz,
       constraint reconciliations_finished_at_iff_ended
-        check ((state in ('done', 'failed')) = (finished_at is not null))
+        check ((status in ('done', 'failed')) = (finished_at is not null))
     )
     """,
     "create index reconciliations_of_instance on reconciliations (instance_id, id)",
@@ -70,9 +70,9 @@ UP = [
     declare i int;
     begin
       update reconciliations
-         set state = 'done', finished_at = clock_timestamp(), is_complete = p_is_complete,
+         set status = 'done', finished_at = clock_timestamp(), is_complete = p_is_complete,
              listed_count = jsonb_array_length(p_listed), error_code = null, error_message = null
-       where id = p_id and fence = p_fence and state = 'running' returning instance_id into i;
+       where id = p_id and fence = p_fence and status = 'running' returning instance_id into i;
       if not found then return false; end if;
       with listed as (
         select distinct on (r.amc_execution_id) r.*
