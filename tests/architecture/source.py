@@ -37,7 +37,7 @@ def modules(*packages: str) -> tuple[Module, ...]:
     )
 
 
-PRODUCT = modules("services", "shared", "deploy")
+PRODUCT = modules("services", "shared", "deploy", "cli")
 
 
 def places(found: Iterator[tuple[Module, ast.AST]]) -> list[str]:
