@@ -1,7 +1,7 @@
 """Columns of the documented tables that the shared catalogue knows by name only.
 
 From Amazon's data source guides, as far as they are known; each line is
-`name type D|M threshold` with N(one), L(ow), M(edium), H(igh), V(ery high).
+`name type D|M threshold` with N(one), L(ow), M(edium), H(igh), V(ery high), I(nternal).
 """
 
 from functools import cache
@@ -15,35 +15,36 @@ no_3p_trackers BOOLEAN D N
 marketplace_name STRING D L
 """
 _SEGMENT = """
-segment_id LONG D L
+segment_id INTEGER D L
 segment_name STRING D L
 segment_marketplace_id LONG D L
 """
 _SNAPSHOT = "snapshot_datetime DATE D L"
 _METADATA = """
-category_l1 STRING D L
+category_level_1 STRING D L
+category_level_2 STRING D L
 category_path STRING D L
 segment_description STRING D L
 no_3p_trackers BOOLEAN D N
 """
 _STORE = """
 advertiser_id LONG D L
+channel STRING D L
+device_type STRING D M
 event_date_utc DATE D L
-event_dt_utc TIMESTAMP D M
-event_dt_hour_utc TIMESTAMP D L
-event_hour_utc INTEGER D L
-event_day_utc INTEGER D L
+event_dt_utc TIMESTAMP D L
 ingress_type STRING D L
-marketplace_id LONG D L
+marketplace_id INTEGER D I
+no_3p_trackers BOOLEAN D N
 page_id STRING D L
 page_title STRING D L
 reference_id STRING D L
 referrer_domain STRING D L
 session_id STRING D V
-store_id STRING D L
 store_name STRING D L
+user_id STRING D V
+user_id_type STRING D L
 visit_id STRING D V
-device_type STRING D L
 """
 _RETAIL = """
 asin STRING D L
@@ -54,7 +55,7 @@ currency_code STRING D L
 event_id STRING D V
 is_business_flag BOOLEAN D L
 is_gift_flag BOOLEAN D L
-marketplace_id LONG D L
+marketplace_id INTEGER D I
 origin_session_id STRING D V
 purchase_date_utc DATE D L
 purchase_day_utc INTEGER D L
@@ -62,6 +63,7 @@ purchase_dt_utc TIMESTAMP D M
 purchase_dt_hour_utc TIMESTAMP D L
 purchase_hour_utc INTEGER D L
 purchase_id STRING D V
+purchase_month_utc INTEGER D L
 purchase_order_method STRING D L
 purchase_order_type STRING D L
 purchase_program_name STRING D L
@@ -71,33 +73,45 @@ unit_price DECIMAL(38,4) M N
 """
 _GARAGE = """
 creation_date DATE D L
+garage_bodystyle STRING D L
+garage_brakes STRING D L
+garage_drivetype STRING D L
+garage_engine STRING D L
 garage_make STRING D L
 garage_model STRING D L
+garage_submodel STRING D L
+garage_transmission STRING D L
 garage_year STRING D L
 last_accessed_date DATE D L
+update_date DATE D L
 vehicle_type STRING D L
 """
 _VEHICLES = """
 new_or_used STRING D L
+no_3p_trackers BOOLEAN D N
 purchase_date DATE D L
-record_type STRING D L
+reported_dealership STRING D M
+user_id STRING D V
+user_id_type STRING D L
 vehicle_class STRING D L
-vehicle_fuel STRING D L
+vehicle_fuel_type STRING D L
 vehicle_make STRING D L
-vehicle_model STRING D L
-vehicle_year INTEGER D L
+vehicle_model STRING D M
+vehicle_model_year INTEGER D L
+vehicle_registered_state STRING D L
+vehicle_type STRING D L
 """
 _EXTRA = {
     "segment_metadata": _SEGMENT + _METADATA,
-    "amazon_brand_store_page_views": _STORE + "dwell_time LONG M N" + _USER,
+    "amazon_brand_store_page_views": _STORE + "dwell_time DECIMAL(38,4) D L",
     "amazon_brand_store_engagement_events": _STORE
-    + "event_sub_type STRING D L\nevent_type STRING D L\nwidget_type STRING D L\nasin STRING D L"
-    + _USER,
+    + "asin STRING D L\nevent_sub_type STRING D L\nevent_type STRING D L\n"
+    + "widget_sub_type STRING D L\nwidget_type STRING D L",
     "amazon_retail_purchases": _RETAIL + _USER,
     "amazon_your_garage": _GARAGE + _USER,
-    "experian_vehicle_purchases": _VEHICLES + _USER,
+    "experian_vehicle_purchases": _VEHICLES,
 }
-_LEVELS = {"N": "NONE", "L": "LOW", "M": "MEDIUM", "H": "HIGH", "V": "VERY_HIGH"}
+_LEVELS = {"N": "NONE", "L": "LOW", "M": "MEDIUM", "H": "HIGH", "V": "VERY_HIGH", "I": "INTERNAL"}
 
 
 @cache

@@ -8,8 +8,11 @@ from typing_extensions import override
 
 from services.simulator.catalogue import DataSource
 from services.simulator.duck.bound import LEVELS, Bound, Member, Mode, Slot
-from services.simulator.duck.columns import joins_for, reading_of
+from services.simulator.duck.columns import Reading, joins_for, reading_of
 from services.simulator.duck.facts import moment_sql
+
+Advertisers = frozenset[str] | None
+"""Ids; None is all of them."""
 
 
 @dataclass(slots=True)
@@ -46,8 +49,15 @@ class _Used(Mapping[str, Bound]):
         return len(self.source.columns)
 
 
-def scan(source: DataSource, name: str, start: datetime, end: datetime) -> Member:
-    """A table as a relation called `name`, its window half-open."""
+def scan(
+    source: DataSource,
+    name: str,
+    start: datetime,
+    end: datetime,
+    *,
+    advertisers: Advertisers = None,
+) -> Member:
+    """A table as a relation called `name`, its window half-open, of all advertisers or some."""
     reading = reading_of(source.name)
     slot = f"{name}.s0" if reading.uid else None
     used = _Used(source, name, slot)
@@ -56,14 +66,22 @@ def scan(source: DataSource, name: str, start: datetime, end: datetime) -> Membe
         expressions = [reading.expression(source.columns[column]) for column in used.asked]
         items = [f"{sql} AS c{number}" for number, sql in enumerate(expressions)]
         items.append(f"CAST({reading.uid or 'NULL'} AS INTEGER) AS s0")
-        within = ""
-        if reading.time:
-            edges = f"{reading.time} >= {moment_sql(start)} AND {reading.time} < {moment_sql(end)}"
-            within = f" WHERE {edges}"
+        within = " AND ".join(_conditions(reading, start, end, advertisers))
         return (
             f"(SELECT {', '.join(items)} FROM {reading.source} f"  # noqa: S608  the catalogue's own text
-            f" {joins_for(expressions)}{within}) {name}"
+            f" {joins_for(expressions)}{' WHERE ' * bool(within)}{within}) {name}"
         )
 
     slots = (Slot(slot, Mode.ONE, source.name),) if slot else ()
     return Member(used, slots, text, is_table=True)
+
+
+def _conditions(
+    reading: Reading, start: datetime, end: datetime, advertisers: Advertisers
+) -> Iterator[str]:
+    if reading.time:
+        yield f"{reading.time} >= {moment_sql(start)}"
+        yield f"{reading.time} < {moment_sql(end)}"
+    mine = reading.belongs_to(advertisers) if advertisers is not None else None
+    if mine is not None:
+        yield mine
