@@ -57,6 +57,8 @@ class Switches(BaseModel):
     """Executions over the same data source in overlapping windows before one is REJECTED."""
     adhoc_runs_per_day: int | None = Field(None, ge=0, le=1_000_000)
     """Executions per instance and UTC day before one is refused with 429; stale prose says 30."""
+    next_token_seconds: float | None = Field(None, ge=0, le=31_536_000)
+    """How long a nextToken is good, in wall time; null: for ever."""
     schedule_delay_seconds: float = Field(21_600, ge=0, le=604_800)
     """AMC seconds from a schedule's hour to its execution; guides speak of six to seven hours."""
     list_lag_seconds: float = Field(0, ge=0, le=86_400)

@@ -61,7 +61,9 @@ class Administration:
             if entity > after and (allowed is None or entity in allowed)
         ]
         page = found[:limit]
-        more = {"nextToken": next_token(page[-1]["accountId"])} if len(found) > limit else {}
+        more = (
+            {"nextToken": next_token(request, page[-1]["accountId"])} if len(found) > limit else {}
+        )
         return answer({"amcAccounts": page, **more})
 
     async def list_instances(self, request: Request) -> Response:
@@ -70,7 +72,7 @@ class Administration:
         limit, after = page_limit(request), page_token(request) or ""
         found = sorted((i for i in account.instances if i.id > after), key=lambda i: i.id)
         page = [_instance(i, request.state.at) for i in found[:limit]]
-        more = next_token(found[limit - 1].id) if len(found) > limit else None
+        more = next_token(request, found[limit - 1].id) if len(found) > limit else None
         return answer({"instances": page, "nextToken": more})
 
     async def get_instance(self, request: Request) -> Response:

@@ -48,7 +48,7 @@ class Advertisers:
         present = advertisers_at(instance.first_advertisers, instance.updates, request.state.at)
         wanted = [advertiser for advertiser in present if kind in {"", advertiser.type}]
         found = [advertiser for advertiser in wanted if advertiser.id > after]
-        more = next_token(found[limit - 1].id) if len(found) > limit else None
+        more = next_token(request, found[limit - 1].id) if len(found) > limit else None
         page = list(rendered(found[:limit]))
         return answer({"advertisers": page, "nextToken": more, "totalCount": len(wanted)})
 
@@ -72,7 +72,7 @@ class Advertisers:
             {"status": self._status(u, request.state.at), "updateId": u.number}
             for u in found[:limit]
         ]
-        more = next_token(str(found[limit - 1].number)) if len(found) > limit else None
+        more = next_token(request, str(found[limit - 1].number)) if len(found) > limit else None
         return answer({"advertiserUpdates": shown, "nextToken": more})
 
     async def get_update(self, request: Request) -> Response:

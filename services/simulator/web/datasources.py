@@ -33,7 +33,9 @@ class DataSources:
         self.door.instance(request)
         limit, after = page_limit(request), page_token(request) or ""
         found = [source for name, source in data_sources().items() if name > after]
-        more = {"nextToken": next_token(found[limit - 1].name)} if len(found) > limit else {}
+        more = (
+            {"nextToken": next_token(request, found[limit - 1].name)} if len(found) > limit else {}
+        )
         return answer(
             {"dataSources": [self._shown(s) for s in found[:limit]], **more}, DATA_SOURCES
         )

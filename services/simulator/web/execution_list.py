@@ -45,13 +45,14 @@ def select_page(
         and (workflow_id is None or execution.order.workflow_id == workflow_id)
         and (with_cancelled or execution.status is not Status.CANCELLED)
     )
-    page, more = _cut(wanted, page_limit(request))
+    page, more = _cut(wanted, request)
     return page, more, flag(request, "includeWorkflow")
 
 
-def _cut(wanted: Iterable[Execution], limit: int) -> tuple[list[Execution], str | None]:
+def _cut(wanted: Iterable[Execution], request: Request) -> tuple[list[Execution], str | None]:
+    limit = page_limit(request)
     found = list(islice(wanted, limit + 1))
-    more = next_token(str(found[limit].number)) if len(found) > limit else None
+    more = next_token(request, str(found[limit].number)) if len(found) > limit else None
     return found[:limit], more
 
 

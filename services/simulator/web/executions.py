@@ -14,6 +14,7 @@ from services.simulator.admission import (
     refusal_of,
 )
 from services.simulator.bodies import ExecutionBody, ExecutionChange, read_body
+from services.simulator.compiling import compile_aside
 from services.simulator.execution import ACTIVE, Cadence, Execution, Order, Status, Workflow
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
@@ -57,6 +58,7 @@ class Executions:
     async def create_execution(self, request: Request) -> Response:
         instance = self.door.instance(request)
         raw = await request.body()
+        await self.prepare(instance, raw)
         return answer(render_execution(self.create(instance, raw, request.state.at)), EXECUTIONS)
 
     async def get_execution(self, request: Request) -> Response:
@@ -107,6 +109,14 @@ class Executions:
         links = result_links(self.simulator, execution, base, request.state.at)
         return answer(
             {"downloadUrls": links.files, "metadataDownloadUrls": links.metadata}, EXECUTIONS
+        )
+
+    async def prepare(self, instance: Instance, raw: bytes) -> None:
+        """Compiles an ad-hoc workflow beside the loop, so that `create` need not."""
+        await compile_aside(
+            read_body(ExecutionBody, raw).workflow,
+            sandbox=instance.entry.type == "SANDBOX",
+            runnable=self.simulator.switches.refuse_what_cannot_run,
         )
 
     def create(self, instance: Instance, raw: bytes, at: float) -> Execution:

@@ -17,6 +17,7 @@ from services.simulator.simulator import Simulator
 from services.simulator.web.answers import error, throttled
 from services.simulator.web.exchange import Exchange
 from services.simulator.web.object_store import STORE
+from services.simulator.web.paging import Turning
 from services.simulator.web.striking import strike
 from services.simulator.world import Instance
 
@@ -82,7 +83,8 @@ class Gateway:
             path = scope["path"] = path.rstrip("/")
         is_store = path.startswith(STORE)
         request_id = "".join(self._ids.choices(_LETTERS, k=20))
-        scope["state"] = {"at": at, "request_id": request_id}
+        turning = Turning(self.simulator.signer.secret, self.simulator.switches.next_token_seconds)
+        scope["state"] = {"at": at, "request_id": request_id, "turning": turning}
         receive = _Limited(receive)
         if path.startswith(_OURS) and not is_store:
             await self.app(scope, receive, send)

@@ -20,6 +20,8 @@ async def create_late(exchange: Exchange, seconds: float) -> None:
     if instance is None or not is_create:
         return
     executions = Executions(exchange.simulator, Door(exchange.simulator))
+    with suppress(Refusal):
+        await executions.prepare(instance, raw)
 
     def create(at: float) -> None:
         with suppress(Refusal):

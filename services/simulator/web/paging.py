@@ -1,13 +1,27 @@
-"""limit and nextToken of list calls: opaque, stable while new things are added."""
+"""limit and nextToken of list calls: opaque, stable while new things are added.
+
+A token is signed, for the list that gave it alone: another's, or an altered one, is refused.
+"""
 
 import base64
 import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from services.simulator.refusal import Refusal
 
 MAX_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Turning:
+    """How nextTokens are signed, and for how many seconds of wall time they are good."""
+
+    key: bytes
+    seconds: float | None
 
 
 def page_limit(request: Request) -> int:
@@ -19,21 +33,34 @@ def page_limit(request: Request) -> int:
 
 
 def page_token(request: Request) -> str | None:
-    """The position that a nextToken of ours stands for; Refusal 400 for any other."""
+    """The position that a nextToken of ours stands for; Refusal 400 for any other or an old one."""
     text = request.query_params.get("nextToken")
     if not text:
         return None
     try:
-        plain = base64.urlsafe_b64decode(text.encode("ascii")).decode("utf-8")
+        plain = base64.b64decode(text.encode("ascii"), b"-_", validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         raise Refusal(400, "Invalid nextToken.") from None
-    if not plain.startswith("sim:"):
+    signature, _, signed = plain.partition(":")
+    if not hmac.compare_digest(signature.encode(), _signature(request, signed).encode()):
         raise Refusal(400, "Invalid nextToken.")
-    return plain.removeprefix("sim:")
+    issued, _, position = signed.partition(":")
+    turning: Turning = request.state.turning
+    if turning.seconds is not None and request.state.at > float(issued) + turning.seconds:
+        raise Refusal(400, "The nextToken has expired.")
+    return position
 
 
-def next_token(position: str) -> str:
-    return base64.urlsafe_b64encode(f"sim:{position}".encode()).decode("ascii")
+def next_token(request: Request, position: str) -> str:
+    """Stands for the position on the list that the request asks for, from now on."""
+    signed = f"{request.state.at}:{position}"
+    return base64.urlsafe_b64encode(f"{_signature(request, signed)}:{signed}".encode()).decode()
+
+
+def _signature(request: Request, signed: str) -> str:
+    turning: Turning = request.state.turning
+    text = f"{request.scope['path']}\n{signed}".encode("utf-8", "surrogatepass")
+    return hmac.new(turning.key, text, hashlib.sha256).hexdigest()[:20]
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:

@@ -47,7 +47,7 @@ class Schedules:
         limit, after = page_limit(request), page_token(request) or ""
         found = sorted(name for name in schedules if name > after)
         page = [schedules[name].body.shown() for name in found[:limit]]
-        more = {"nextToken": next_token(found[limit - 1])} if len(found) > limit else {}
+        more = {"nextToken": next_token(request, found[limit - 1])} if len(found) > limit else {}
         return answer({"schedules": page, **more}, SCHEDULES)
 
     async def create_schedule(self, request: Request) -> Response:

@@ -9,12 +9,11 @@ from starlette.routing import Route
 
 from services.simulator.admission import undeclared_text
 from services.simulator.bodies import WorkflowBody, read_body
-from services.simulator.duck.checks import checked
+from services.simulator.compiling import compile_aside, compiled
 from services.simulator.execution import Workflow
 from services.simulator.output_columns import first_difference
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
-from services.simulator.sql.compiler import compile_query
 from services.simulator.sql.source import CompileError
 from services.simulator.switches import Switches
 from services.simulator.web.answers import WORKFLOWS, answer, empty_object
@@ -34,12 +33,9 @@ def compile_workflow(
         # What an operation of `query` says is not published: nobody outside Amazon can run it.
         named = "" if body.query is None else " The simulator cannot run the operations of query."
         raise Refusal(400, f"sqlQuery must be provided.{named}")
-    declared = {parameter.name: parameter.sql_type for parameter in body.input_parameters}
+    runnable = switches.refuse_what_cannot_run
     try:
-        query = compile_query(body.sql_query, declared)
-        if switches.refuse_what_cannot_run:
-            query = checked(query, body, sandbox=sandbox)
-        workflow = Workflow(body, query)
+        workflow = Workflow(body, compiled(body, sandbox=sandbox, runnable=runnable))
     except CompileError as error:
         raise _uncompilable(workflow_id, str(error)) from None
     if workflow.undeclared and switches.undeclared_parameters == "create":
@@ -84,12 +80,12 @@ class Workflows:
         limit, after = page_limit(request), page_token(request) or ""
         found = sorted(name for name in instance.workflows if name > after)
         page = [_render(name, instance.workflows[name].body) for name in found[:limit]]
-        more = {"nextToken": next_token(found[limit - 1])} if len(found) > limit else {}
+        more = {"nextToken": next_token(request, found[limit - 1])} if len(found) > limit else {}
         return answer({"workflows": page, **more}, WORKFLOWS)
 
     async def create_workflow(self, request: Request) -> Response:
         instance = self.door.instance(request)
-        body = read_body(WorkflowBody, await request.body())
+        body = await self._read(request, instance)
         workflow_id = body.workflow_id or ""
         if not _ID.fullmatch(workflow_id):
             raise Refusal(400, "workflowId must consist of letters, digits, '.', '_' and '-'.")
@@ -109,7 +105,9 @@ class Workflows:
     async def update_workflow(self, request: Request) -> Response:
         """The body is the whole new definition; executions made before keep the old one."""
         instance, workflow_id = self._named(request)
-        body = read_body(WorkflowBody, await request.body())
+        body = await self._read(request, instance)
+        # Meanwhile somebody may have deleted it.
+        instance, workflow_id = self._named(request)
         runs = instance.workflows[workflow_id].runs
         instance.workflows[workflow_id] = self._compiled(instance, workflow_id, body)
         instance.workflows[workflow_id].runs = runs
@@ -123,6 +121,14 @@ class Workflows:
                 raise Refusal(400, text)
         del instance.workflows[workflow_id]
         return empty_object()
+
+    async def _read(self, request: Request, instance: Instance) -> WorkflowBody:
+        """The body, compiled beside the loop: what comes of it is known from here on."""
+        body = read_body(WorkflowBody, await request.body())
+        sandbox = instance.entry.type == "SANDBOX"
+        runnable = self.simulator.switches.refuse_what_cannot_run
+        await compile_aside(body, sandbox=sandbox, runnable=runnable)
+        return body
 
     def _compiled(self, instance: Instance, workflow_id: str, body: WorkflowBody) -> Workflow:
         sandbox = instance.entry.type == "SANDBOX"

@@ -274,6 +274,44 @@ async def test_s1_3_last_page_has_no_next_token(client, base, save):
     assert "nextToken" not in last
 
 
+async def test_s1_3_last_page_is_reached_by_a_token_of_this_list_as_it_was_given(
+    client, base, save
+):
+    for name in ("a", "b"):
+        await save(name)
+    token = (await client.get(f"{base}/workflows?limit=1")).json()["nextToken"]
+    wrong = [
+        f"{base}/workflows?nextToken={token[:-5]}A{token[-4:]}",
+        f"{base}/workflows?nextToken={token[:-1]}",
+        f"{base}/workflows?nextToken={token}!",
+        f"{base}/dataSources?nextToken={token}",
+        f"/amc/reporting/amcsimnwus2/workflows?nextToken={token}",
+    ]
+
+    answers = [await client.get(path) for path in wrong]
+
+    assert [answer.status_code for answer in answers] == [400] * 5
+    assert {answer.json()["details"] for answer in answers} == {"Invalid nextToken."}
+
+
+async def test_s1_3_last_page_is_out_of_reach_for_an_old_token_by_a_switch(
+    client, base, save, later
+):
+    await client.put("/_simulator/switches", json={"next_token_seconds": 60})
+    for name in ("a", "b"):
+        await save(name)
+    token = (await client.get(f"{base}/workflows?limit=1")).json()["nextToken"]
+    path = f"{base}/workflows?limit=1&nextToken={token}"
+
+    later(60)
+    in_time = await client.get(path)
+    later(1)
+    too_late = await client.get(path)
+
+    assert (in_time.status_code, too_late.status_code) == (200, 400)
+    assert too_late.json()["details"] == "The nextToken has expired."
+
+
 async def test_s1_3_list_needs_a_filter(client, base):
     refused = await client.get(f"{base}/workflowExecutions")
     await client.put("/_simulator/switches", json={"list_filter_status": 422})
