@@ -17,7 +17,7 @@ from weakref import finalize
 from services.simulator.clock import moment
 from services.simulator.duck.checks import privacy_of
 from services.simulator.duck.facts import Facts
-from services.simulator.duck.plan import DataPlan
+from services.simulator.duck.owners import advertisers_seen, plan_of
 from services.simulator.duck.runner import Job, Run, Runner
 from services.simulator.duck.store import Store
 from services.simulator.execution import Execution
@@ -105,7 +105,7 @@ class SqlRuns:
         return Run(future)
 
     def _job(self, execution: Execution) -> Job:
-        order, instance = execution.order, execution.instance
+        order = execution.order
         facts = Facts(
             start=_naive(order.window.start),
             end=_naive(order.window.end),
@@ -113,8 +113,9 @@ class SqlRuns:
             types=order.query.declared,
             values=order.parameter_values,
             controls=order.controls,
+            advertisers=advertisers_seen(execution),
         )
-        data = DataPlan(self.seed, instance.id, self.users, 0, 0)
+        data = plan_of(execution.instance, seed=self.seed, users=self.users)
         privacy = privacy_of(order.definition, controls=order.controls)
         return Job(execution.id, order.query.sql, facts, privacy, data)
 

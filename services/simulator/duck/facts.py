@@ -27,6 +27,8 @@ class Facts:
     """None while a query is only checked."""
     controls: bool = True
     """False where a sandbox may see event rows."""
+    advertisers: frozenset[str] | None = None
+    """Ids of those whose rows are seen; None is everybody."""
 
     def parameter(self, name: str) -> tuple[str, str]:
         """SQL and data type; an undeclared one has been refused before, or will be."""

@@ -158,7 +158,7 @@ class Relations:
         known = all_tables().get(node.name.lower())
         if known is None or node.args.get("catalog"):
             raise source.invalid(node.this, f"Object '{node.name}' not found")
-        return alias, scan(known, name, facts.start, facts.end)
+        return alias, scan(known, name, facts.start, facts.end, advertisers=facts.advertisers)
 
     def _extended(self, node: exp.Table, name: str) -> tuple[str, Member]:
         """EXTEND_TIME_WINDOW('table', 'P14D', 'P1D'), bare or within TABLE( )."""
@@ -176,7 +176,8 @@ class Relations:
         if known is None:
             raise source.invalid(node.this, f"Object '{texts[0]}' not found")
         start, end = facts.start - length_of(texts[1]), facts.end + length_of(texts[2])
-        return (node.alias or table).lower(), scan(known, name, start, end)
+        found = scan(known, name, start, end, advertisers=facts.advertisers)
+        return (node.alias or table).lower(), found
 
     def _values(self, node: exp.Values) -> BoundQuery:
         rows = [
