@@ -34,6 +34,13 @@ select id, amc_execution_id, amc_workflow_id, state, amc_created_at, deadline_at
  order by amc_created_at
 
 -- name: observe
+-- What AMC shows as ended needs not be asked to end: its cancellation's timer goes with it.
+with quiet as (
+  delete from timers t
+   using jsonb_to_recordset($2::jsonb) as s(execution_id text, state text)
+   where t.kind = 'cancel_execution' and t.key = s.execution_id
+     and s.state in ('downloading', 'failed', 'cancelled')
+)
 select observe_executions_v1($1, $2)
 
 -- name: mark_asked

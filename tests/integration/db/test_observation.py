@@ -6,6 +6,7 @@ import pytest
 
 from shared.db.polling import Looks
 from shared.db.pool import Database
+from shared.db.submission import Cancellations
 from shared.domain.claims import Observation
 from shared.domain.errors import (
     CancelledElsewhere,
@@ -45,6 +46,25 @@ async def test_amcs_word_makes_a_cancellation_we_asked_for_final(
 
     row = await row_of(database, execution)
     assert (row["state"], row["error_code"], row["amc_status"]) == ("cancelled", None, "CANCELLED")
+
+
+async def test_what_has_ended_at_amc_is_not_asked_to_end_again(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    ended, going_on = [
+        await make_execution(database, instance, workflow, "running", cancel_requested_at=PAST)
+        for _ in range(2)
+    ]
+    for execution in (ended, going_on):
+        await Cancellations(database).try_again(execution, wait=timedelta(seconds=60))
+
+    await Looks(database).observe(
+        instance.key,
+        [seen(ended, "cancelled", "CANCELLED"), seen(going_on, "running", "RUNNING")],
+    )
+
+    armed = await database.fetch("select key from timers where kind = 'cancel_execution'")
+    assert [row["key"] for row in armed] == [str(going_on)]
 
 
 @pytest.mark.parametrize(
