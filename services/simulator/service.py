@@ -1,6 +1,8 @@
 """Wires the simulator to a socket and serves until a signal."""
 
+import gc
 import socket
+import sys
 
 import uvicorn
 
@@ -12,6 +14,7 @@ from services.simulator.state.keeper import Keeper
 from services.simulator.web.app import build_app
 
 _BACKLOG = 2048
+_SWITCH_SECONDS = 0.001
 
 
 def listen(settings: SimulatorSettings) -> socket.socket:
@@ -50,6 +53,10 @@ def serve(settings: SimulatorSettings) -> None:
     print(  # noqa: T201  how whoever started us learns the port
         f"simulator: listening on http://{host}:{opened.getsockname()[1]}", flush=True
     )
+    # Queries and their results are worked on in threads. The loop gets its turn back this soon, and
+    # a collection of garbage, which stops everything, does not go through what was there at start.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.freeze()
     StoppableServer(config).run(sockets=[opened])
     if simulator.engine.runs is not None:
         simulator.engine.runs.close()

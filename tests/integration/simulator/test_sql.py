@@ -97,11 +97,11 @@ def test_what_cannot_be_run_is_refused_at_once(amc):
 
 
 def test_a_query_that_breaks_ends_in_failed(amc):
-    sql = "SELECT campaign, SUM(CAST(campaign AS INTEGER)) AS n FROM dsp_clicks GROUP BY 1"
+    sql = "SELECT campaign, SUM(clicks * 9223372036854775807 * 2) AS n FROM dsp_clicks GROUP BY 1"
     found = ended(amc, sql)
 
     assert found["status"] == "FAILED"
-    assert "Conversion Error" in found["statusReason"]
+    assert "Out of Range" in found["statusReason"]
 
 
 def test_a_cancelled_execution_stops(amc):
