@@ -119,6 +119,7 @@ class Driver:
         self.book.asked.append(Asked(ask.door, self._key(ask), len(ask.items), is_certain=True))
 
     def _accepted(self, ask: Ask, items: Sequence[Mapping[str, Any]]) -> None:
+        """An answer's own status is no news: a repeated request gets the first answer again."""
         now = time.time()
         for index, item in enumerate(items):
             _, instance, _ = ask.items[index]
@@ -126,7 +127,6 @@ class Driver:
             self.book.accepted.append(
                 Accepted(item["id"], ask.door, self._key(ask), index, place, now)
             )
-            self.book.shown.append(Shown(item["id"], item["status"], now))
 
     async def _ask_by_queue(self, ask: Ask) -> None:
         """Until a request was answered as often as it is meant to be sent."""

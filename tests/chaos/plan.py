@@ -84,9 +84,9 @@ def plan_of(seed: int, deck: Sequence[str], *, only: str | None = None) -> Plan:
     if seed == ROLLING_SEED:
         return _rolling(only)
     rng = Random(f"plan {seed}")
-    accounts = tuple(rng.choice((200, 200, 5)) for _ in range(rng.choice((1, 2))))
+    accounts = tuple(rng.choice((200, 200, 6)) for _ in range(rng.choice((1, 2))))
     instances = tuple(
-        InstancePlan(rng.randrange(len(accounts)), rng.randint(2, 5))
+        InstancePlan(rng.randrange(len(accounts)), rng.randint(3, 6))
         for _ in range(rng.choice((2, 3)))
     )
     workflows = _workflows(rng)

@@ -7,7 +7,6 @@ All proxies live in one event loop in one thread.
 import asyncio
 import threading
 from collections.abc import Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -121,19 +120,24 @@ class Proxy:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pair: _Pair
     ) -> None:
-        with suppress(OSError):
+        try:
             while data := await reader.read(_CHUNK):
-                if not self._open.is_set():
-                    self.held += 1
-                    await self._open.wait()
-                if self._spent(len(data)):
-                    self.cut += 1
-                    pair.abort()
-                    return
-                writer.write(data)
-                await writer.drain()
+                await self._pass_on(data, writer)
             if writer.can_write_eof():
                 writer.write_eof()
+        except OSError:
+            # Neither side may be left with half a connection.
+            pair.abort()
+
+    async def _pass_on(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        if not self._open.is_set():
+            self.held += 1
+            await self._open.wait()
+        if self._spent(len(data)):
+            self.cut += 1
+            raise ConnectionAbortedError(f"{self.name} is cut here")
+        writer.write(data)
+        await writer.drain()
 
     def _spent(self, size: int) -> bool:
         if self._left is None:
@@ -167,6 +171,15 @@ class Network:
             proxy.listen()
 
     def close(self) -> None:
+        """Everything ends, and the thread with it."""
         for proxy in self.proxies.values():
             proxy.refuse()
+        asyncio.run_coroutine_threadsafe(_end_the_rest(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+async def _end_the_rest() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

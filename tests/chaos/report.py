@@ -12,6 +12,7 @@ from time import monotonic
 from tests.chaos.books import Verdict
 from tests.chaos.judging import Judged
 
+_LONG_REST_SECONDS = 30.0
 _SHOWN = 4
 """Violations of one invariant that are printed; the summary holds all."""
 
@@ -141,6 +142,9 @@ def lines_of(judged: Judged) -> Iterator[str]:
         f"seed {judged.seed:>3}  {outcome.plan.executions:>4} executions"
         f"  rest {rest:>7}  round {outcome.seconds:>5.1f} s  {verdict}  [{faults}]"
     )
+    if (outcome.rest_seconds or 0) > _LONG_REST_SECONDS:
+        late = [f"{what} until {at} s" for what, at in outcome.unrest.items() if at > 10]
+        yield f"    rest waited for {'; '.join(late)}"
     for problem in outcome.problems:
         yield f"    problem: {problem}"
     for each in judged.violated:

@@ -190,7 +190,7 @@ class Round:
     def _unrest(self) -> list[str]:
         ids = [place.id for place in self.places]
         (row,) = self.town.sql(_UNREST, ids)
-        reasons = [f"{name} {count}" for name, count in row.items() if count]
+        reasons = [name for name, count in row.items() if count]
         if reasons:
             return reasons
         active = [

@@ -58,6 +58,8 @@ SETTINGS = {
     "AMCFLOW_FIRST_LOOK_SECONDS": "0.3",
     "AMCFLOW_SETTLE_SECONDS": f"{SETTLE_SECONDS:g}",
     "AMCFLOW_HTTP_TIMEOUT_SECONDS": "3",
+    "AMCFLOW_GATEWAY_HOLD_SECONDS": "1",
+    "AMCFLOW_LIST_LAG_SECONDS": "2",
     "AMCFLOW_LEASE_SECONDS": f"{LEASE_SECONDS:g}",
     "AMCFLOW_REFRESH_LEASE_SECONDS": "6",
     "AMCFLOW_RESCUE_SECONDS": "1",
@@ -140,6 +142,12 @@ class Town:
         """Whether everybody works again by then."""
         return wait_until(lambda: all(map(self.is_ready, ALL_REPLICAS)), seconds=within)
 
+    def move_spool(self, target: Path | None) -> None:
+        """Where the downloaders' folder leads to, from one moment to the next; None: home."""
+        moved = self.folder / "spool.new"
+        moved.symlink_to(target or self.folder / "spool.home")
+        moved.rename(self.folder / "spool")
+
     def note_frozen(self, pid: int) -> None:
         with self._lock:
             self._frozen.add(pid)
@@ -157,6 +165,7 @@ class Town:
         self.network.heal()
         self.stop_points.disarm_all()
         self.thaw()
+        self.move_spool(None)
         self.simulator.clear_faults()
 
     # --- what the harness reads -------------------------------------------------------------
@@ -217,6 +226,8 @@ def running_town(folder: Path, logs: Path) -> Iterator[Town]:
     assert not given, f"chaos breaks its servers: unset {', '.join(given)}"
     stop_points = StopPoints(folder / "stop-points")
     stop_points.prepare()
+    (folder / "spool.home").mkdir()
+    (folder / "spool").symlink_to(folder / "spool.home")
     network = Network()
     ports = dict(zip(("database", "broker", "amazon"), free_ports(3), strict=True))
     overrides: dict[Replica, dict[str, str]] = {}
@@ -240,7 +251,11 @@ def running_town(folder: Path, logs: Path) -> Iterator[Town]:
         logs=logs,
         profile=DURABLE,
         simulator=SIMULATOR,
-        services={**SETTINGS, "AMCFLOW_STOP_POINTS_FOLDER": str(stop_points.folder)},
+        services={
+            **SETTINGS,
+            "AMCFLOW_STOP_POINTS_FOLDER": str(stop_points.folder),
+            "AMCFLOW_SPOOL_FOLDER": str(folder / "spool"),
+        },
         of_replica=lambda name, number: overrides.get(Replica(name, number), {}),
         detour=through_proxies,
         patience=Patience(backoff=(0.2,), crashes_before_ready=1000),

@@ -7,13 +7,17 @@ from typing import ClassVar
 
 import httpx
 
+from deploy.local.owned import wait_until
 from tests.chaos.books import Span
 from tests.chaos.faults.fault import Fault, Scene
+from tests.chaos.read_simulator import journal_end
 
 _CREATE = r"workflowExecutions$"
 _CALLS = r"^/amc/reporting/"
 _FILES = r"^/_simulator/s3/"
 _LOGIN = r"^/auth/o2/token"
+_PATIENCE_SECONDS = 10.0
+"""For calls that can be struck; another fault may hold them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +41,24 @@ class Rule:
 
 
 class Answers(Fault):
-    """Amazon answers as some rules say, for a while."""
+    """Amazon answers as some rules say, until they are used up or the round's faults end."""
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     def begin(self, scene: Scene) -> None:
-        self._since = _last_seq(scene)
+        self._since = journal_end(scene.town.simulator)
         for rule in self.rules:
             scene.town.simulator.tell("faults", rule.body())
-
-    def end(self, scene: Scene) -> None:
-        scene.town.simulator.clear_faults()
+        wait_until(lambda: self._struck(scene) > 0, seconds=_PATIENCE_SECONDS)
 
     def count(self, scene: Scene) -> None:
+        self.strikes = self._struck(scene)
+
+    def _struck(self, scene: Scene) -> int:
+        threading.Event().wait(0.2)
         ours = {rule.fault for rule in self.rules}
         entries = scene.town.simulator.look("journal", after=self._since)["entries"]
-        self.strikes = sum(entry["fault"] in ours for entry in entries)
+        return sum(entry["fault"] in ours for entry in entries)
 
 
 class Throttled(Answers):
@@ -244,14 +250,6 @@ class AmazonRefuses(Fault):
 
     def end(self, scene: Scene) -> None:
         scene.town.proxy("amazon").listen()
-
-
-def _last_seq(scene: Scene) -> int:
-    """The newest entry of the journal; pages are read from the end of what is known."""
-    seq = 0
-    while entries := scene.town.simulator.look("journal", after=seq)["entries"]:
-        seq = entries[-1]["seq"]
-    return seq
 
 
 def _insist(scene: Scene, path: str, body: object) -> None:

@@ -1,20 +1,20 @@
 """Faults of Postgres, of the way to it, and of the disks that results go to."""
 
-import resource
 import signal
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import ClassVar
 
 import asyncpg
 
 from deploy.local.owned import wait_until
 from tests.chaos.faults.fault import Fault, Recovery, Scene, excuse
-from tests.chaos.town import REPLICAS, Replica, Town
+from tests.chaos.town import Town
 
-_MORE = 3.0
-"""After the database is back, connections are made again."""
+_WITHOUT_ROOM = Path("/proc")
+"""The kernel's own file system: 0 bytes free, for every user."""
 
 
 class DatabaseKilled(Fault):
@@ -128,7 +128,7 @@ class DiskFullAtLoad(Fault):
         with suppress(OSError, asyncpg.PostgresError):
             _execute(scene.town, *_FULL)
             self._is_set = True
-        wait_until(lambda: self._struck(scene.town) > 0, seconds=max(4.0, self.lasts))
+        wait_until(lambda: self._struck(scene.town) > 0, seconds=10)
 
     def end(self, scene: Scene) -> None:
         self.strikes = self._struck(scene.town) if self._is_set else 0
@@ -177,21 +177,19 @@ def _execute(town: Town, *statements: str) -> None:
         town.sql(statement)
 
 
-class SpoolRefused(Fault):
-    """The downloaders may write no file: the kernel refuses each byte that leaves memory."""
+class SpoolFull(Fault):
+    """The disk of the downloaders has no room: their folder leads to a file system without any."""
 
-    sentence = "no room for files at the downloaders (RLIMIT_FSIZE)"
+    sentence = "disk full at the downloaders"
 
     def begin(self, scene: Scene) -> None:
-        for number in range(REPLICAS):
-            pid = scene.town.pid(Replica("downloader", number))
-            with suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
-                self.strikes += 1
+        self._before = self._told(scene.town)
+        scene.town.move_spool(_WITHOUT_ROOM)
+        wait_until(lambda: self._told(scene.town) > self._before, seconds=10)
 
     def end(self, scene: Scene) -> None:
-        for number in range(REPLICAS):
-            pid = scene.town.pid(Replica("downloader", number))
-            unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-            with suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
+        scene.town.move_spool(None)
+        self.strikes = self._told(scene.town) - self._before
+
+    def _told(self, town: Town) -> int:
+        return (town.logs / "downloader.log").read_text(errors="replace").count('"spool_full"')

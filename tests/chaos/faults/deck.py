@@ -36,7 +36,7 @@ from tests.chaos.faults.database import (
     DatabaseRestarted,
     DatabaseStalled,
     DiskFullAtLoad,
-    SpoolRefused,
+    SpoolFull,
 )
 from tests.chaos.faults.fault import Fault
 from tests.chaos.faults.processes import (
@@ -79,7 +79,7 @@ FAULTS: dict[str, type[Fault]] = {
     "database_stalled": DatabaseStalled,
     "backends_terminated": BackendsTerminated,
     "disk_full_at_load": DiskFullAtLoad,
-    "spool_refused": SpoolRefused,
+    "spool_full": SpoolFull,
     "throttled": Throttled,
     "server_errors": ServerErrors,
     "slow": Slow,
