@@ -4,16 +4,27 @@ from dataclasses import replace
 
 from services.simulator.bodies import WorkflowBody
 from services.simulator.duck.facts import Facts
-from services.simulator.duck.prepare import prepare
+from services.simulator.duck.prepare import NO_AGGREGATE, prepare
 from services.simulator.duck.thresholds import Privacy
 from services.simulator.sql.compiler import CompiledQuery
+from services.simulator.sql.source import CompileError
 
 
 def checked(query: CompiledQuery, body: WorkflowBody, *, sandbox: bool) -> CompiledQuery:
     """The query with the columns that running it gives; CompileError if it cannot be run."""
+    # DuckDB is there only where its engine is.
+    from services.simulator.duck.trial import try_out  # noqa: PLC0415  see above
+
     facts = Facts(types=query.declared, controls=not sandbox)
     found = prepare(query.sql, facts, privacy_of(body, controls=not sandbox))
+    try_out(found.sql)
     return replace(query, columns=found.columns)
+
+
+def check_permitted(query: CompiledQuery, *, sandbox: bool) -> None:
+    """CompileError for what AMC does not let run on an instance, whoever would run it."""
+    if not sandbox and not query.aggregates:
+        raise CompileError(NO_AGGREGATE)
 
 
 def privacy_of(body: WorkflowBody | None, *, controls: bool) -> Privacy:

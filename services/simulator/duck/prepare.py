@@ -17,7 +17,7 @@ from services.simulator.sql.compiler import compile_query
 from services.simulator.sql.source import CompileError, Source
 
 _LEVELS = {4: "VERY_HIGH", 5: "INTERNAL"}
-_NO_AGGREGATE = "The query must contain at least one aggregate function."
+NO_AGGREGATE = "The query must contain at least one aggregate function."
 _DEEP = "The query is nested too deeply."
 
 
@@ -71,7 +71,7 @@ def _check_shown(source: Source, tree: exp.Expr, bound: BoundQuery) -> None:
             raise source.invalid(place, text) if place is not None else CompileError(text)
     calls = (functions().get(call.name.upper()) for call in tree.find_all(exp.Anonymous))
     if not any(function is not None and function.kind == "aggregate" for function in calls):
-        raise CompileError(_NO_AGGREGATE)
+        raise CompileError(NO_AGGREGATE)
 
 
 def _item(tree: exp.Expr, name: str) -> exp.Expr | None:

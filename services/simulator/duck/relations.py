@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from services.simulator.catalogue import DataSource
 from services.simulator.duck.bound import (
     Bound,
     BoundQuery,
@@ -158,7 +160,7 @@ class Relations:
         known = all_tables().get(node.name.lower())
         if known is None or node.args.get("catalog"):
             raise source.invalid(node.this, f"Object '{node.name}' not found")
-        return alias, scan(known, name, facts.start, facts.end, advertisers=facts.advertisers)
+        return alias, self._scan(known, name, (facts.start, facts.end))
 
     def _extended(self, node: exp.Table, name: str) -> tuple[str, Member]:
         """EXTEND_TIME_WINDOW('table', 'P14D', 'P1D'), bare or within TABLE( )."""
@@ -175,9 +177,15 @@ class Relations:
         known = all_tables().get(table.lower())
         if known is None:
             raise source.invalid(node.this, f"Object '{texts[0]}' not found")
-        start, end = facts.start - length_of(texts[1]), facts.end + length_of(texts[2])
-        found = scan(known, name, start, end, advertisers=facts.advertisers)
-        return (node.alias or table).lower(), found
+        window = facts.start - length_of(texts[1]), facts.end + length_of(texts[2])
+        return (node.alias or table).lower(), self._scan(known, name, window)
+
+    def _scan(self, known: DataSource, name: str, window: tuple[datetime, datetime]) -> Member:
+        """Without data while a query is only checked."""
+        facts = self.queries.facts
+        start, end = window
+        checked = facts.values is None
+        return scan(known, name, start, end, advertisers=facts.advertisers, empty=checked)
 
     def _values(self, node: exp.Values) -> BoundQuery:
         rows = [

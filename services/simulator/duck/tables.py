@@ -10,6 +10,7 @@ from services.simulator.catalogue import DataSource
 from services.simulator.duck.bound import LEVELS, Bound, Member, Mode, Slot
 from services.simulator.duck.columns import Reading, joins_for, reading_of
 from services.simulator.duck.facts import moment_sql
+from services.simulator.duck.types import duck_type
 
 Advertisers = frozenset[str] | None
 """Ids; None is all of them."""
@@ -56,11 +57,18 @@ def scan(
     end: datetime,
     *,
     advertisers: Advertisers = None,
+    empty: bool = False,
 ) -> Member:
-    """A table as a relation called `name`, its window half-open, of all advertisers or some."""
+    """A table as a relation called `name`, its window half-open, of all advertisers or some.
+    An `empty` one has the columns and needs no data."""
     reading = reading_of(source.name)
     slot = f"{name}.s0" if reading.uid else None
     used = _Used(source, name, slot)
+
+    def nothing() -> str:
+        types = [duck_type(source.columns[column].data_type) for column in used.asked]
+        items = [f"CAST(NULL AS {kind}) AS c{number}" for number, kind in enumerate(types)]
+        return f"(SELECT {', '.join([*items, 'CAST(NULL AS INTEGER) AS s0'])} WHERE FALSE) {name}"
 
     def text() -> str:
         expressions = [reading.expression(source.columns[column]) for column in used.asked]
@@ -73,7 +81,7 @@ def scan(
         )
 
     slots = (Slot(slot, Mode.ONE, source.name),) if slot else ()
-    return Member(used, slots, text, is_table=True)
+    return Member(used, slots, nothing if empty else text, is_table=True)
 
 
 def _conditions(

@@ -18,6 +18,7 @@ from services.simulator.sql.directives import Directives, directives_of
 from services.simulator.sql.screen import screen_tokens, screen_tree
 from services.simulator.sql.source import CompileError, Source
 
+_OWN_AGGREGATES = frozenset({"COLLECT", "PERCENTILE", "APPROX_PERCENTILE"})
 _UNKNOWN_RESULT = (Column("EXPR$0", "STRING", "DIMENSION"),)
 
 
@@ -32,6 +33,8 @@ class CompiledQuery:
     directives: Directives
     declared: Mapping[str, str] = field(default_factory=dict)
     """Data types of the input parameters."""
+    aggregates: bool = True
+    """Some call adds rows up."""
 
 
 def compile_query(sql: str, declared: Mapping[str, str]) -> CompiledQuery:
@@ -55,8 +58,9 @@ def _compiled(sql: str, declared: tuple[tuple[str, str], ...]) -> CompiledQuery:
     except RecursionError:
         raise CompileError("The query is nested too deeply.") from None
     return CompiledQuery(
-        sql, columns or _UNKNOWN_RESULT, _parameters(tree), directives, dict(declared)
-    )
+        sql, columns or _UNKNOWN_RESULT, _parameters(tree), directives, dict(declared),
+        aggregates=_aggregates(tree),
+    )  # fmt: skip
 
 
 def _parsed(source: Source) -> exp.Expr:
@@ -81,6 +85,14 @@ def _parse_error(source: Source, error: SqlglotError) -> CompileError:
         if (token.line, token.col) == (line, column):
             return source.encountered(token)
     return CompileError(f"Parse error: {str(error).splitlines()[0]}")
+
+
+def _aggregates(tree: exp.Expr) -> bool:
+    return any(
+        isinstance(node, exp.AggFunc)
+        or (isinstance(node, exp.Anonymous) and node.name.upper() in _OWN_AGGREGATES)
+        for node in tree.find_all(exp.AggFunc, exp.Anonymous)
+    )
 
 
 def _parameters(tree: exp.Expr) -> frozenset[str]:

@@ -19,7 +19,7 @@ from tests.unit.services.simulator.duck.oracle import Worlds, judge
 
 USERS = 8
 START, END = datetime(2026, 8, 1), datetime(2026, 8, 31)  # noqa: DTZ001  UTC, as the file has it
-FACTS = Facts(START, END)
+FACTS = Facts(START, END, values={})
 PER_CAMPAIGN = "SELECT campaign AS k, COUNT(*) AS a, {few} AS b FROM dsp_impressions GROUP BY 1"
 FEW = "SUM(CASE WHEN impression_dt_utc = {rare} THEN 1 ELSE 0 END)"
 FRIENDS = PER_CAMPAIGN.replace("{few}", FEW)

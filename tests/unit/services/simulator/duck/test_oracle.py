@@ -20,7 +20,7 @@ from tests.unit.services.simulator.duck.plans import plans
 
 USERS = 8
 START, END = datetime(2026, 8, 1), datetime(2026, 8, 31)  # noqa: DTZ001  UTC, as the file has it
-FACTS = Facts(START, END)
+FACTS = Facts(START, END, values={})
 PLANS = int(os.environ.get("AMCFLOW_TEST_ORACLE_PLANS", "40"))
 REFUSALS = (
     "users behind",

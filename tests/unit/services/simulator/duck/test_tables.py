@@ -179,7 +179,7 @@ def test_the_usual_families_return_rows(ask, sql):
 
 
 def test_a_sandbox_without_controls_sees_event_rows(connection):
-    facts = Facts(FACTS.start, FACTS.end, FACTS.now, controls=False)
+    facts = Facts(FACTS.start, FACTS.end, FACTS.now, values={}, controls=False)
     sql = prepare("SELECT user_id, campaign FROM dsp_clicks", facts, Privacy(controls=False)).sql
 
     assert connection.execute(sql).fetchall()
