@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from services.simulator.data_folder import data_folder
@@ -22,6 +22,9 @@ def _duration_profile(text: str) -> str:
     return text if text == MODEL else _profile(text)
 
 
+DataSize = Literal["small", "medium", "large"]
+USERS: dict[str, int] = {"small": 50_000, "medium": 100_000, "large": 300_000}
+"""Per instance; a month of data has about 37 rows for each."""
 Profile = Annotated[str, AfterValidator(_profile)]
 DurationProfile = Annotated[str, AfterValidator(_duration_profile)]
 
@@ -69,10 +72,18 @@ class SimulatorSettings(BaseSettings):
         "duckdb",
         description="duckdb runs the SQL over invented traffic; made-up only makes up rows",
     )
-    users: int = Field(50_000, ge=10, description="per instance, for --engine duckdb")
+    data_size: DataSize = Field(
+        "small", description="small, medium or large: 50 000, 100 000 or 300 000 users"
+    )
+    users: int = Field(
+        USERS["small"], ge=10, description="per instance, for --engine duckdb; before --data-size"
+    )
     data_folder: Path = Field(
         default_factory=data_folder,
         description="where --engine duckdb keeps its data; default: the user's cache",
+    )
+    data_megabytes: int = Field(
+        4_000, ge=100, description="of all data files; the least used go, those in use stay"
     )
     memory_megabytes: int = Field(200, ge=50, description="of one data file's queries")
 
@@ -103,6 +114,13 @@ class SimulatorSettings(BaseSettings):
     public_url: str | None = Field(
         None, description="base of result URLs; default: the Host header of the request"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _users_of_a_size(cls, values: dict[str, object]) -> dict[str, object]:
+        """A number of users that is given counts more than a size."""
+        users = USERS.get(str(values.get("data_size")))
+        return values if users is None or "users" in values else values | {"users": users}
 
     @field_validator("refresh_tokens", "redirect_uris", mode="before")
     @classmethod

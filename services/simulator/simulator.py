@@ -161,7 +161,7 @@ def _sql_runs(settings: SimulatorSettings) -> "SqlRuns":
     state = settings.state
     kept = state.with_name(f"{state.name}.results") if state is not None else None
     return build_sql_runs(
-        Folders(settings.data_folder, kept),
+        Folders(settings.data_folder, kept, settings.data_megabytes),
         seed=settings.seed,
         users=settings.users,
         memory_megabytes=settings.memory_megabytes,

@@ -127,13 +127,15 @@ class Folders:
     data: Path
     results: Path | None
     """None: results are thrown away with the simulator."""
+    data_megabytes: int = 4_000
+    """Of all data files together."""
 
 
 def build_sql_runs(folders: Folders, *, seed: int, users: int, memory_megabytes: int) -> SqlRuns:
     """Nothing is generated, and no folder made but a temporary one, before somebody asks."""
     kept = folders.results is not None
     results = folders.results or Path(tempfile.mkdtemp(prefix="amcflow-results-"))
-    runner = Runner(Store(folders.data, memory_megabytes), results)
+    runner = Runner(Store(folders.data, memory_megabytes, folders.data_megabytes), results)
     # Also for a simulator that nobody closes.
     remove = finalize(runner, shutil.rmtree, results, ignore_errors=True)
     if kept:

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from services.simulator.advertisers import AdvertiserChange, AdvertiserId, AdvertiserUpdate
+from services.simulator.bodies import ExecutionBody
 from services.simulator.duck.owners import advertisers_seen, plan_of
+from services.simulator.execution import Order
+from services.simulator.settings import SimulatorSettings
+from services.simulator.simulator import build_simulator
+from services.simulator.sql.compiler import compile_query
+from services.simulator.windows import resolve_window
+from tests.unit.services.simulator.conftest import ManualClock
 from tests.unit.services.simulator.duck.conftest import FACTS, PLAN
 
 DISPLAY, SPONSORED = PLAN.advertisers
@@ -65,3 +73,63 @@ def test_an_id_is_a_text_and_nothing_else(ask):
     sly = replace(FACTS, advertisers=frozenset({"x') OR TRUE --"}))
 
     assert ask(COUNT.format("dsp_clicks"), sly) in ([], [("0",)])
+
+
+class Bench:
+    """An engine whose clock is set by hand; nothing is run."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        settings = SimulatorSettings(engine="made-up", seed=5)
+        self.simulator = build_simulator(settings, self.clock)
+        self.instance = self.simulator.world.instances["amcsimthde1"]
+        self.display, self.sponsored = self.instance.first_advertisers
+
+    def seen(self, *named: AdvertiserId) -> frozenset[str] | None:
+        body = ExecutionBody(workflow_id="w", advertisers=list(named) or None)
+        window = resolve_window(body, self.clock.at)
+        query = compile_query(COUNT.format("dsp_clicks"), {})
+        order = Order("w", query, body, window, {}, None, 1)
+        engine = self.simulator.engine
+        return advertisers_seen(engine.create(self.instance, order, engine.advance()))
+
+    def update(self, **members: list[dict[str, str]]) -> None:
+        """One that is done at once."""
+        change = AdvertiserChange.model_validate(members)
+        made = AdvertiserUpdate(1, change, self.clock.at, 1.0, refused=False)
+        self.instance.updates.append(made)
+        self.clock.pass_(61)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_an_execution_that_names_nobody_or_everybody_sees_all(bench):
+    assert bench.seen() is None
+    assert bench.seen(bench.display, bench.sponsored) is None
+
+
+def test_an_execution_sees_those_it_names(bench):
+    stranger = AdvertiserId(id="4711", type="DISPLAY")
+
+    assert bench.seen(bench.display) == {bench.display.id}
+    assert bench.seen(bench.sponsored, stranger) == {bench.sponsored.id}
+    assert bench.seen(stranger) == frozenset()
+
+
+def test_an_advertiser_that_was_removed_takes_its_rows_along_and_brings_them_back(bench):
+    bench.update(advertisersToRemove=[bench.display.model_dump()])
+    assert bench.seen() == {bench.sponsored.id}
+
+    bench.update(advertisersToAdd=[bench.display.model_dump()])
+    assert bench.seen() is None
+
+
+def test_data_are_of_the_instance_its_marketplace_and_its_advertisers(bench):
+    plan = plan_of(bench.instance, seed=5, users=100)
+
+    assert plan.instance_id == "amcsimthde1"
+    assert plan.marketplace_id == "A1PA6795UKMFR9"
+    assert plan.advertisers == (bench.display.id, bench.sponsored.id)
