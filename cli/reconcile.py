@@ -98,7 +98,7 @@ def show_run(
     if is_json:
         screen.item({**shown, "executions": list(items)}, {})
         return
-    screen.items([shown], _RUNS, none="")
+    screen.row(shown, _RUNS)
     if screen.items(items, _FINDINGS, none="It has found nothing that no row knows."):
         _advise(screen, run)
 
@@ -108,7 +108,7 @@ def adopt(context: typer.Context, run: RunId, execution: AmcId, *, is_json: AsJs
     """Make it an execution of amcflow's: followed if it runs, downloaded if it has ended well."""
     screen = screen_of(is_json)
     finding = api_of(context).post(at(*_PATH, run, "executions", execution, "adopt"))
-    screen.items([finding], _FINDINGS, none="")
+    screen.row(finding, _FINDINGS)
     if finding["adopted_as"] is not None:
         screen.next_step(f"amcflow executions wait {finding['adopted_as']}")
 
@@ -119,7 +119,7 @@ def cancel(
 ) -> None:
     """Have AMC cancel a stray. What does not carry our mark is never touched."""
     finding = api_of(context).post(at(*_PATH, run, "executions", execution, "cancel"))
-    screen_of(is_json).items([finding], _FINDINGS, none="")
+    screen_of(is_json).row(finding, _FINDINGS)
 
 
 def _show_found(api: Api, screen: Screen, runs: Sequence[Json]) -> None:

@@ -41,6 +41,13 @@ class Screen:
             self.say(none)
         return len(found)
 
+    def row(self, item: Json, columns: Mapping[str, str]) -> None:
+        """One thing, as a list would show it."""
+        if self.is_json:
+            self._json(item)
+        else:
+            self.items([item], columns, none="")
+
     def item(self, item: Json, members: Mapping[str, str]) -> None:
         """One thing, a line for each member that has a value."""
         if self.is_json:

@@ -48,13 +48,12 @@ class Session:
         return Api(open_http(url, token, self.transport))
 
 
-def _session(context: typer.Context) -> Session:
-    return cast("Session", context.find_root().obj)
-
-
 def api_of(context: typer.Context) -> Api:
-    """The API this call asks."""
-    return _session(context).api()
+    """The API this call asks, until it ends."""
+    root = context.find_root()
+    api = cast("Session", root.obj).api()
+    root.call_on_close(api.http.close)
+    return api
 
 
 def screen_of(is_json: bool) -> Screen:

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 # Those that break more come later, and nothing comes after the look for secrets.
 ORDER = (
     "requests", "limits", "idempotency", "cancel", "doubt", "amc_errors", "tokens", "controls",
-    "events", "deadline", "start", "servers_away", "secrets",
+    "operator", "events", "deadline", "start", "servers_away", "secrets",
 )  # fmt: skip
 
 # They outlive the run: a failure is told in full only there.
