@@ -1,6 +1,5 @@
 """Failures on demand: rules that the admin endpoint sets and requests use up."""
 
-import itertools
 import re
 from dataclasses import dataclass, field
 from random import Random
@@ -87,6 +86,8 @@ class ActiveFault:
     rng: Random
     struck: int = 0
     of_profile: bool = False
+    drawn: int = 0
+    """Draws so far, by which a restart finds its place in them."""
 
 
 @dataclass(slots=True)
@@ -95,16 +96,18 @@ class Faults:
 
     rng: Random
     active: list[ActiveFault] = field(default_factory=list)
-    _seed: int = field(init=False)
-    _ids: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    seed: int = field(init=False)
+    last_id: int = 0
+    strikes: int = 0
+    """Of all rules in this process, those that are used up too."""
 
     def __post_init__(self) -> None:
-        self._seed = self.rng.getrandbits(64)
+        self.seed = self.rng.getrandbits(64)
 
     def add(self, rule: FaultRule, *, of_profile: bool = False) -> ActiveFault:
         """Puts a rule behind those of its kind; a profile's rules come after all others."""
-        number = next(self._ids)
-        rng = seeded(self._seed, "rule", number)
+        number = self.last_id = self.last_id + 1
+        rng = seeded(self.seed, "rule", number)
         added = ActiveFault(number, rule, rule.count, rng, of_profile=of_profile)
         self.active.append(added)
         self.active.sort(key=lambda fault: fault.of_profile)
@@ -115,9 +118,11 @@ class Faults:
         for fault in self.active:
             if not fault.rule.match.fits(method, path, instance_id):
                 continue
+            fault.drawn += 1
             if fault.rng.random() >= fault.rule.probability:
                 continue
             fault.struck += 1
+            self.strikes += 1
             if fault.left is not None:
                 fault.left -= 1
                 if fault.left == 0:
@@ -132,8 +137,16 @@ class Faults:
     def replay(self, seed: int | None) -> None:
         """Starts the draws of the rules in force again, by another seed if one is given."""
         if seed is not None:
-            self._seed = seeded(seed, "faults").getrandbits(64)
+            self.seed = seeded(seed, "faults").getrandbits(64)
         for position, fault in enumerate(self.active, start=1):
-            fault.id, fault.rng = position, seeded(self._seed, "rule", position)
-            fault.struck, fault.left = 0, fault.rule.count
-        self._ids = itertools.count(len(self.active) + 1)
+            fault.id, fault.rng = position, seeded(self.seed, "rule", position)
+            fault.struck, fault.left, fault.drawn = 0, fault.rule.count, 0
+        self.last_id = len(self.active)
+
+    def restore(self, fault: ActiveFault) -> None:
+        """Takes in a rule of an earlier process, where it stood in its draws."""
+        fault.rng = seeded(self.seed, "rule", fault.id)
+        for _ in range(fault.drawn):
+            fault.rng.random()
+        self.active.append(fault)
+        self.active.sort(key=lambda known: known.of_profile)

@@ -2,10 +2,11 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 _SECRET = re.compile(r"(?:Atz[ar](?:\||%7C)|SIM[0-9a-f]{20})[^/]*", re.IGNORECASE)
 
@@ -42,6 +43,15 @@ class Journal:
         """Remembers a request, without what looks like a token or a code in its path."""
         entry["path"] = _SECRET.sub("(masked)", entry["path"])
         self._entries.append(entry)
+
+    def restore(self, entries: Iterable[Entry], last: int) -> None:
+        """Takes in what an earlier process remembered, and goes on after its last number."""
+        self._entries.extend(entries)
+        self._last = max(self._last, last)
+
+    @property
+    def last(self) -> int:
+        return self._last
 
     def newest(self, limit: int) -> Iterator[Entry]:
         return islice(reversed(self._entries), limit)

@@ -67,7 +67,7 @@ class Simulator:
     keeper: StateKeeper | None = None
     """Writes state down; None if it is thrown away."""
     profile: ProfileName = "calm"
-    _replaced: dict[str, object] = field(default_factory=dict)
+    replaced: dict[str, object] = field(default_factory=dict)
     """What the profile's switches were before it."""
 
     def choose_profile(self, name: ProfileName) -> None:
@@ -75,9 +75,9 @@ class Simulator:
         before, wanted = PROFILES[self.profile], PROFILES[name]
         self.faults.clear(of_profile=True)
         present = self.switches.model_dump()
-        kept = {k: v for k, v in self._replaced.items() if present[k] == before.switches[k]}
+        kept = {k: v for k, v in self.replaced.items() if present[k] == before.switches[k]}
         present |= kept
-        self._replaced = {key: present[key] for key in wanted.switches}
+        self.replaced = {key: present[key] for key in wanted.switches}
         self.switches = Switches.model_validate({**present, **wanted.switches})
         for rule in wanted.rules:
             self.faults.add(rule, of_profile=True)

@@ -11,10 +11,13 @@ create table if not exists documents (name text primary key, body text not null)
 create table if not exists workflows (
   instance_id text, workflow_id text, body text not null, primary key (instance_id, workflow_id)
 );
+create table if not exists journal (seq integer primary key, body text not null);
 create table if not exists executions (
   id text primary key, instance_id text not null, number integer not null, body text not null
 );
 """
+_SET_ENTRY = "insert or replace into journal values (?, ?)"
+_DROP_ENTRIES = "delete from journal where seq <= ?"
 _SET_DOCUMENT = "insert or replace into documents values (?, ?)"
 _SET_WORKFLOW = "insert or replace into workflows values (?, ?, ?)"
 _DROP_WORKFLOW = "delete from workflows where instance_id = ? and workflow_id = ?"
@@ -33,11 +36,15 @@ class Changes:
     executions: list[tuple[str, str, int, str]] = field(default_factory=list)
     """id, instance id, number, body"""
     instances_gone: list[tuple[str]] = field(default_factory=list)
+    journal: list[tuple[int, str]] = field(default_factory=list)
+    """number, entry"""
+    journal_gone: list[tuple[int]] = field(default_factory=list)
+    """The entries up to this number."""
 
     def __bool__(self) -> bool:
         return bool(
             self.documents or self.workflows or self.workflows_gone or self.executions
-            or self.instances_gone
+            or self.instances_gone or self.journal or self.journal_gone
         )  # fmt: skip
 
 
@@ -75,6 +82,11 @@ class Store:
         rows = self._database.execute("select body from executions order by instance_id, number")
         return (str(row[0]) for row in rows)
 
+    def journal(self) -> list[str]:
+        """Entries, the oldest first."""
+        rows = self._database.execute("select body from journal order by seq")
+        return [str(row[0]) for row in rows]
+
     def close(self) -> None:
         self._database.close()
 
@@ -96,6 +108,8 @@ def _write(database: sqlite3.Connection, changes: Changes) -> None:
         (_SET_WORKFLOW, changes.workflows),
         (_SET_EXECUTION, changes.executions),
         (_SET_DOCUMENT, changes.documents),
+        (_DROP_ENTRIES, changes.journal_gone),
+        (_SET_ENTRY, changes.journal),
     )
     for statement, rows in steps:
         database.executemany(statement, rows)

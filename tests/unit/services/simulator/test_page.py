@@ -22,7 +22,7 @@ class Tags(HTMLParser):
 
 
 async def test_the_page_shows_instances_executions_faults_journal_and_switches(amc):
-    execution_id = await amc.started('SELECT campaign AS "<b>" FROM dsp_clicks GROUP BY 1')
+    execution_id = await amc.started('SELECT campaign AS "<b>", COUNT(*) AS n FROM dsp_clicks GROUP BY 1')
     await amc.http.post("/_simulator/faults", json={"fault": "slow:1", "match": {"method": "PUT"}})
 
     answer = await amc.http.get("/_simulator/")

@@ -50,6 +50,7 @@ async def logged_in(amc: Amc) -> str:
 
 
 async def restarted(start, amc: Amc) -> Amc:
+    """The next process, asked with the token of the one before."""
     again = start()
     again.http.headers["authorization"] = amc.http.headers["authorization"]
     return again
@@ -146,6 +147,94 @@ async def test_tokens_live_on_and_a_revoked_grant_stays_revoked(start):
     assert tokens.grant("Atzr|sim-default") is not None
     assert tokens.grant("Atzr|sim-other") is None
     assert tokens.redeem(code, "https://any.example/", "") is not None
+
+
+async def test_switches_and_profile_are_kept_unless_the_start_says_otherwise(start):
+    amc = start()
+    await amc.http.put("/_simulator/profile", json={"profile": "strict"})
+    switches = {"expired_token_status": 403, "max_concurrent_executions": 3}
+    await amc.http.put("/_simulator/switches", json=switches)
+    before = amc.simulator.switches
+
+    again = start()
+    assert again.simulator.switches == before
+    assert again.simulator.profile == "strict"
+    other = start(max_concurrent_executions=20)
+    assert other.simulator.switches.max_concurrent_executions == 20
+    assert other.simulator.switches.expired_token_status == 403
+    await other.http.put("/_simulator/profile", json={"profile": "calm"})
+    assert other.simulator.switches.concurrency_mode == "queue"
+
+
+async def test_a_profile_that_the_start_newly_names_is_taken(start):
+    amc = start()
+    await amc.http.post("/_simulator/faults", json={"fault": "500", "count": None})
+
+    simulator = start(fault_profile="hostile").simulator
+
+    assert simulator.profile == "hostile"
+    assert simulator.switches.list_lag_seconds == 10
+    assert [fault.of_profile for fault in simulator.faults.active][:2] == [False, True]
+
+
+async def test_faults_strike_on_as_if_there_had_been_no_restart(start, make_simulator, clock):
+    rule = {"fault": "slow:0", "probability": 0.5, "count": None}
+    amc, whole = start(), make_simulator()
+    unbroken = Amc(httpx.AsyncClient(transport=httpx.ASGITransport(build_app(whole))), whole, clock)
+    unbroken.http.base_url = amc.http.base_url
+    for client in (amc, unbroken):
+        await client.http.post("/_simulator/faults", json={**rule, "count": 5})
+        await client.http.post("/_simulator/faults", json=rule)
+
+    async def struck(client: Amc, number: int) -> list[str | None]:
+        for _ in range(number):
+            await client.http.get("/v2/profiles")
+        clock.pass_(1)
+        await client.http.get("/_simulator/health")
+        entries = (await client.http.get("/_simulator/journal")).json()["entries"]
+        return [entry["fault"] for entry in entries]
+
+    first = await struck(amc, 9)
+    second = await struck(start(), 20)
+
+    assert second == await struck(unbroken, 29)
+    assert second[:9] == first
+    assert {"slow:0", None} == set(second)
+
+
+async def test_a_fault_that_is_used_up_stays_so_after_a_crash(start):
+    amc = start()
+    await amc.http.post("/_simulator/faults", json={"fault": "500"})
+    assert (await amc.http.get("/v2/profiles")).status_code == 500
+
+    again = start()
+
+    assert (await again.http.get("/v2/profiles")).status_code == 401
+
+
+async def test_counters_and_journal_go_on(start):
+    amc = start(journal_size=30)
+    await logged_in(amc)
+    for _ in range(3):
+        await amc.started()
+    await amc.http.post("/auth/o2/token", data={})
+    for _ in range(25):
+        await amc.get("/workflows")
+    amc.clock.pass_(1)
+    before = (await amc.http.get("/_simulator/stats")).json()
+    journal = (await amc.http.get("/_simulator/journal")).json()
+
+    again = await restarted(lambda: start(journal_size=30), amc)
+
+    assert (await again.http.get("/_simulator/stats")).json() == before
+    assert (await again.http.get("/_simulator/journal")).json() == journal
+    assert len(journal["entries"]) == 30
+    await again.get("/workflows")
+    (newest,) = again.simulator.journal.newest(1)
+    assert newest["seq"] == journal["entries"][-1]["seq"] + 1
+    again.clock.pass_(1)
+    await again.get("/workflows")
+    assert len(again.simulator.keeper._store.journal()) == 30
 
 
 async def test_a_deleted_instance_takes_its_rows_along(start, tmp_path):
