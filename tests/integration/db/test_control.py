@@ -11,6 +11,7 @@ from tests.integration.builders import (
     MadeInstance,
     MadeWorkflow,
     accept,
+    accept_and_admit,
     make_execution,
     make_instance,
     make_request,
@@ -48,6 +49,18 @@ async def test_a_queue_timeout_does_not_reach_what_has_left_the_queue(
     assert not await Control(database).expire_queued(execution)
 
     assert await state_of(database, execution) == state
+
+
+async def test_an_execution_whose_command_was_parked_leaves_no_timer(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    (execution,) = await accept_and_admit(
+        database, make_request(instance, workflow, queue_timeout_seconds=60)
+    )
+
+    await DeadLetters(database).fail_parked(execution, reason="bug")
+
+    assert await timer_in(database, "expire_execution", execution) is None
 
 
 @pytest.mark.parametrize("state", ["submitting", "downloading"])

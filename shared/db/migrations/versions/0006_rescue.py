@@ -23,7 +23,8 @@ UP = [
              lease_until = null, fence = fence + 1,
              error_code = p_code, error_message = p_message, error_hint = p_hint
        where id = p_execution;
-      perform disarm_v1(array['submit_execution', 'download_result'], p_execution::text);
+      perform disarm_v1(array['submit_execution', 'download_result', 'expire_execution'],
+                        p_execution::text);
       if w.state = 'submitting' then
         perform admit_v1(e.account_id, array[e.instance_id], 1);
       end if;
