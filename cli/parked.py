@@ -90,7 +90,10 @@ def redrive(
     older_than: MaybeDuration = None,
     is_json: AsJson = False,
 ) -> None:
-    """Send messages again, once each. Correct the cause first: what fails again is parked again."""
+    """Send messages again, once each.
+
+    Correct the cause first: what fails again is parked again.
+    """
     filters = {
         "queue": queue,
         "kind": kind,

@@ -52,7 +52,10 @@ def start(
     timeout: Annotated[int, typer.Option(min=1, help="Seconds to wait.")] = 300,
     is_json: AsJson = False,
 ) -> None:
-    """Compare AMC's executions since 24 hours ago, or --since, with what amcflow knows."""
+    """Compare AMC's list with our rows.
+
+    It reads what was made there since 24 hours ago, or --since.
+    """
     api, screen = api_of(context), screen_of(is_json)
     asked = {"instance_id": instance, "since": moment_before(since)}
     body = {name: value for name, value in asked.items() if value is not None}
@@ -105,7 +108,10 @@ def show_run(
 
 @app.command("adopt")
 def adopt(context: typer.Context, run: RunId, execution: AmcId, *, is_json: AsJson = False) -> None:
-    """Make it an execution of amcflow's: followed if it runs, downloaded if it has ended well."""
+    """Make it an execution of ours.
+
+    It is followed if it runs, and downloaded if it has ended well.
+    """
     screen = screen_of(is_json)
     finding = api_of(context).post(at(*_PATH, run, "executions", execution, "adopt"))
     screen.row(finding, _FINDINGS)

@@ -30,6 +30,9 @@ def _gauges(figures: Figures) -> CollectorRegistry:
     Gauge(
         "amcflow_credentials_broken", "Logins somebody must authorise again.", registry=registry
     ).set(figures.broken_credentials)
+    Gauge("amcflow_parked_messages", "Messages that wait for a person.", registry=registry).set(
+        figures.parked_messages
+    )
     return registry
 
 

@@ -40,6 +40,8 @@ class Figures:
     outbox_oldest_seconds: float
     queue_wait_p50_seconds: float | None
     queue_wait_p95_seconds: float | None
+    parked_messages: int = 0
+    """Those that wait for a person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ select i.amc_instance_id as instance_id, i.max_concurrent_executions,
 -- name: other_figures
 select coalesce((select sum(refresh_count) from credentials), 0)::int as token_refreshes,
        (select count(*) from credentials where status = 'broken')::int as broken_credentials,
+       (select count(*) from dead_letters where settled_at is null)::int as parked_messages,
        (select count(*) from outbox)::int as outbox_messages,
        coalesce((select extract(epoch from clock_timestamp() - min(available_at - interval '5 s'))
                    from outbox), 0)::float8 as outbox_oldest_seconds

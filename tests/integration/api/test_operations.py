@@ -73,6 +73,7 @@ async def test_metrics_show_load_by_instance_and_the_outbox(api: Api):
     assert 'amcflow_instance_executions_queued{instance="amcone"} 1.0' in text
     assert re.search(r'amcflow_instance_oldest_queued_seconds\{instance="amcone"\} 0\.\d+', text)
     assert "amcflow_outbox_messages 1.0" in text
+    assert "amcflow_parked_messages 0.0" in text
 
 
 async def test_metrics_without_a_database_are_this_process_alone(api: Api):
