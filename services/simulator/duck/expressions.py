@@ -43,9 +43,13 @@ class Expressions:
     """How each kind of node is bound."""
     calls: Mapping[str, "Form"]
     """Calls that are no functions: parameters, rows."""
+    name: Callable[[], str]
+    """Makes names of relations."""
     place: str | None = None
     """The clause aggregates are illegal in, while it is bound."""
     named_windows: dict[str, exp.Window] = field(default_factory=dict)
+    laterals: dict[str, str] = field(default_factory=dict)
+    """Relations beside those of FROM, by name: the users behind what sub-queries found."""
     _inside: bool = False
     """Within an aggregate or a key, where columns need not be grouped."""
 
@@ -60,6 +64,16 @@ class Expressions:
                 pair = self.bind(node.this), self.bind(node.expression)
                 return write(self.source, node, table[type(node)], pair)
         raise self.source.invalid(node, f"{type(node).__name__.upper()} is not supported")
+
+    def beside(self, sql: str) -> str:
+        """The name of a relation that has one row for each row of FROM."""
+        known = {text: name for name, text in self.laterals.items()}
+        return known.get(sql) or self._beside(sql)
+
+    def _beside(self, sql: str) -> str:
+        name = f"{self.name()}x"
+        self.laterals[name] = sql
+        return name
 
     def condition(self, node: exp.Expr, place: str | None) -> Bound:
         """A truth value; CompileError for an aggregate where `place` has none."""

@@ -126,6 +126,7 @@ class Queries:
         binder = Expressions(
             self.source, self.facts, scope,
             lambda inner, around: self.query(inner, ctes, around), grouping, FORMS, CALLS,
+            self.name,
         )  # fmt: skip
         for window in node.args.get("windows") or []:
             binder.named_windows[window.name.lower()] = window
@@ -143,7 +144,13 @@ class Queries:
         named = [(name or f"EXPR${n}", bound) for n, (name, bound) in enumerate(items)]
         if grouped:
             named = [(name, self._kept(bound, grouping)) for name, bound in named]
-        found = self._written(named, grouping, f" FROM {from_()}{tail}" if from_ else tail)
+        beside = "".join(
+            f" LEFT JOIN LATERAL ({sql}) {name} ON TRUE" for name, sql in binder.laterals.items()
+        )
+        # Last of all, for then it is known which columns were used.
+        text = from_() if from_ else "(SELECT 1) q" if beside else ""
+        text = f" FROM {text}{beside}" if text else ""
+        found = self._written(named, grouping, text + tail)
         return self._distinct(node, found, outermost=outermost) if distinct else found
 
     def _kept(self, bound: Bound, grouping: Grouping) -> Bound:
@@ -153,7 +160,8 @@ class Queries:
             plain = bound.own - fresh
             return replace(bound, own=fresh | grouping.contributors(plain, None))
         # The slots of the row have what stands behind its keys.
-        return replace(bound, own=frozenset())
+        others = bound.own - frozenset(grouping.scope.behind.values())
+        return replace(bound, own=grouping.contributors(others, None) if others else frozenset())
 
     def _check_parts(self, node: exp.Select) -> None:
         for key, value in node.args.items():

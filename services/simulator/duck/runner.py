@@ -108,11 +108,9 @@ class Runner:
             return self._executed(run, job)
         except CompileError as error:
             return str(error)
-        except duckdb.InterruptException:
-            return "The query was stopped."
-        except duckdb.OutOfMemoryException:
-            return "The query needs more memory than it may use."
-        except (duckdb.Error, RuntimeError, OSError) as error:
+        except duckdb.Error as error:
+            return said_of(error)
+        except (RuntimeError, OSError) as error:
             return f"The query could not be run: {str(error).splitlines()[0]}"
 
     def _executed(self, run: Run, job: Job) -> ResultFile | str:
