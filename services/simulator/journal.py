@@ -8,7 +8,13 @@ from itertools import islice
 
 from typing_extensions import TypedDict
 
-_SECRET = re.compile(r"(?:Atz[ar](?:\||%7C)|SIM[0-9a-f]{20})[^/]*", re.IGNORECASE)
+_NAMED = (
+    r"(?:client_secret|refresh_token|access_token|code|code_verifier|X-Amz-[a-z-]+)(?:=|%(?:25)*3D)"
+)
+_SECRET = re.compile(
+    rf"(?:Atz[ar](?:\||%(?:25)*7C)|SIM[0-9a-f]{{20}}|{_NAMED})[^/]*", re.IGNORECASE
+)
+"""What looks like a token or a code, and what is called one, however often it is encoded."""
 
 
 class Entry(TypedDict):

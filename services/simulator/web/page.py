@@ -1,6 +1,7 @@
 """The page at /_simulator/: what is there and what happens, with nothing from outside."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from services.simulator.clock import iso_millis, iso_seconds
 from services.simulator.execution import Execution
 from services.simulator.simulator import Simulator
+from services.simulator.switches import Switches
 
 _RECENT = 25
 _STYLE = """
@@ -21,7 +23,10 @@ table{border-collapse:collapse;width:100%;font-size:.875rem}
 caption{text-align:left;padding:.25rem 0}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #8886;vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-.wide{overflow-x:auto}code{font-size:.8125rem;overflow-wrap:anywhere}
+td.k{white-space:nowrap;font-family:ui-monospace,monospace;font-size:.8125rem}
+td.w{overflow-wrap:anywhere;min-width:12rem}
+tr.bad td{background:#c0392b1f}
+.wide{overflow-x:auto}nav{margin:.5rem 0}nav a{margin-right:1rem}
 dl{display:flex;flex-wrap:wrap;gap:.25rem 2rem;margin:0}
 dt{font-size:.8125rem}dd{margin:0;font-weight:600}
 """
@@ -31,6 +36,16 @@ _PAGE = """<!doctype html>
 <style>{style}</style></head>
 <body><main><h1>AMC simulator</h1>{sections}</main></body></html>
 """
+_KINDS = {"#": ' class="n"', "~": ' class="k"', "*": ' class="w"'}
+_BAD = ' class="bad"'
+_ENDED_BADLY = frozenset({"FAILED", "REJECTED"})
+_NOT_SERVED = frozenset({*range(400, 600), "cut"})
+_NAVIGATION = "<nav>{}</nav>".format(
+    "".join(
+        f'<a href="#{name}">{name}</a>'
+        for name in ("instances", "executions", "journal", "schedules", "faults", "switches")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +61,12 @@ class Page:
         """As of now; the page does not reload itself."""
         sections = (
             self._summary(request.state.at),
+            _NAVIGATION,
             self._instances(request.state.at),
             self._executions(),
-            self._faults(),
             self._journal(),
+            self._schedules(),
+            self._faults(),
             self._switches(),
         )
         headers = {
@@ -94,7 +111,7 @@ class Page:
         for instance in self.simulator.world.instances.values():
             everyone += instance.executions[-_RECENT:]
         newest = sorted(everyone, key=lambda e: e.created_at, reverse=True)[:_RECENT]
-        heads = ("created", "instance", "workflow", "execution", "status", "reason", "rows#")
+        heads = ("created~", "instance", "workflow*", "execution~", "status", "reason*", "rows#")
         rows = [
             (
                 iso_seconds(e.created_at), e.instance.id, e.order.workflow_id, e.id,
@@ -102,10 +119,25 @@ class Page:
             )
             for e in newest
         ]  # fmt: skip
-        return _table("Executions, the newest first", heads, rows)
+        return _table("Executions, the newest first", heads, rows, bad=_ENDED_BADLY)
+
+    def _schedules(self) -> str:
+        heads = (
+            "instance", "schedule*", "workflow*", "period", "next~", "fired~",
+            "no execution because*",
+        )  # fmt: skip
+        rows = [
+            (
+                i.id, key, s.body.workflow_id or "", s.body.aggregation_period or "",
+                _time(s.next_after(s.since)), _time(s.fired_at), s.refusal or "",
+            )
+            for i in self.simulator.world.instances.values()
+            for key, s in i.schedules.items()
+        ]  # fmt: skip
+        return _table("Schedules", heads, rows)
 
     def _faults(self) -> str:
-        heads = ("id", "fault", "method", "path", "instance", "probability#", "left#", "struck#")
+        heads = ("id#", "fault", "method", "path*", "instance", "probability#", "left#", "struck#")
         rows = [
             (
                 f.id, f.rule.fault, f.rule.match.method or "any", f.rule.match.path_regex or "any",
@@ -117,7 +149,7 @@ class Page:
         return _table("Faults", heads, rows)
 
     def _journal(self) -> str:
-        heads = ("number#", "arrived", "method", "path", "status#", "fault")
+        heads = ("number#", "arrived~", "method", "path*", "status#", "fault")
         rows = [
             (
                 e["seq"], iso_millis(e["arrived_at"]), e["method"], e["path"],
@@ -125,38 +157,50 @@ class Page:
             )
             for e in self.simulator.journal.newest(_RECENT)
         ]  # fmt: skip
-        return _table("Journal, the newest first", heads, rows)
+        return _table("Journal, the newest first", heads, rows, bad=_NOT_SERVED)
 
     def _switches(self) -> str:
-        values = self.simulator.switches.model_dump()
-        rows = [(name, repr(value)) for name, value in values.items()]
-        return _table("Switches", ("switch", "value"), rows)
+        values, first = self.simulator.switches.model_dump(), Switches().model_dump()
+        rows = [
+            (name, json.dumps(value), "" if value == first[name] else json.dumps(first[name]))
+            for name, value in values.items()
+        ]
+        return _table("Switches", ("switch~", "value", "default, where another"), rows)
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with a heading; a head that ends in # is over numbers."""
-    numbers = [head.endswith("#") for head in heads]
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else iso_seconds(seconds)
+
+
+def _table(
+    title: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    bad: Container[object] = (),
+) -> str:
+    """A table with a heading, rows with a value of `bad` marked.
+
+    A head that ends in # is over numbers, in ~ over what must not be broken, in * over what may be
+    broken anywhere.
+    """
+    kinds = [_KINDS.get(head[-1], "") for head in heads]
     head = "".join(
-        f'<th scope="col"{_class(number)}>{escape(text.rstrip("#"))}</th>'
-        for text, number in zip(heads, numbers, strict=True)
+        f'<th scope="col"{kind}>{escape(text.rstrip("#~*"))}</th>'
+        for text, kind in zip(heads, kinds, strict=True)
     )
     body = "".join(
-        "<tr>"
+        f"<tr{_BAD if any(value in bad for value in row) else ''}>"
         + "".join(
-            f"<td{_class(number)}>{escape(str(value))}</td>"
-            for value, number in zip(row, numbers, strict=True)
+            f"<td{kind}>{escape(str(value))}</td>" for value, kind in zip(row, kinds, strict=True)
         )
         + "</tr>"
         for row in rows
     )
     empty = f'<tr><td colspan="{len(heads)}">none</td></tr>'
     return (
-        f"<section><h2>{escape(title)}</h2>"
+        f'<section><h2 id="{title.partition(",")[0].lower()}">{escape(title)}</h2>'
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(title)}, table">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body or empty}</tbody></table></div>"
         "</section>"
     )
-
-
-def _class(number: bool) -> str:
-    return ' class="n"' if number else ""
