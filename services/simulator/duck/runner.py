@@ -17,6 +17,7 @@ from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.store import Store
 from services.simulator.duck.thresholds import Guarded, Privacy
+from services.simulator.duck.trial import said_of
 from services.simulator.results.file import ResultFile, Row, write_result
 from services.simulator.sql.source import CompileError
 
