@@ -31,7 +31,6 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import AmcExecutionId, ExecutionId, InstanceKey
 from shared.domain.pacing import LookPace, backoff
-from shared.domain.remote import is_final
 from shared.messaging.messages import PollInstance
 from shared.observability.logs import get_logger
 from shared.observability.stop_points import StopPoint, reach
@@ -231,13 +230,12 @@ class PollHandler:
         return await self.looks.observe(errand.instance, [observation])
 
     async def _look_for_strays(self, errand: Errand, listed: Sequence[RemoteExecution]) -> None:
-        """What no row of ours owns but carries the mark of an attempt that was given up."""
+        """What no row of ours owns but carries the mark of an attempt that was given up.
+
+        One that has ended already is told of too: AMC did the work twice.
+        """
         known = {work.amc_execution_id for work in errand.claim.work}
-        foreign = [
-            remote
-            for remote in listed
-            if remote.amc_execution_id not in known and not is_final(remote.status)
-        ]
+        foreign = [remote for remote in listed if remote.amc_execution_id not in known]
         if not foreign:
             return
         workflows = {remote.amc_workflow_id for remote in foreign}
