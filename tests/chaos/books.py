@@ -313,6 +313,8 @@ class Circumstances:
     """Nobody could admit: the database or all workers away, an instance paused, AMC full."""
     blurred_arrivals: list[Span] = field(default_factory=list)
     """The network or the simulator held calls back and let them go together."""
+    refusing: list[Span] = field(default_factory=list)
+    """AMC was told to take fewer executions at once than we may start: its 429 is not our doing."""
     strays_made: int = 0
     """Executions that AMC made after the settle time, or of a process frozen while sending."""
     expected_errors: frozenset[str] = frozenset({"queue_timeout", "deadline_exceeded"})

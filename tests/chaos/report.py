@@ -109,6 +109,7 @@ class Report:
             point
             for judged in self.rounds
             for fault in judged.outcome.faults
+            if fault.name.startswith(("kill_", "freeze_at"))
             for point in fault.detail.split()
         )
 

@@ -103,6 +103,7 @@ class Town:
     stop_points: StopPoints
     overrides: dict[Replica, dict[str, str]]
     simulator: Simulator
+    usual_switches: Mapping[str, object]
     _rounds: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     _frozen: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -167,6 +168,7 @@ class Town:
         self.thaw()
         self.move_spool(None)
         self.simulator.clear_faults()
+        self.simulator.switch(**self.usual_switches)
 
     # --- what the harness reads -------------------------------------------------------------
 
@@ -263,7 +265,8 @@ def running_town(folder: Path, logs: Path) -> Iterator[Town]:
     )
     with running_stack(options) as stack, _amazon(stack) as simulator:
         try:
-            yield Town(stack, folder, logs, network, stop_points, overrides, simulator)
+            switches = simulator.look("switches")
+            yield Town(stack, folder, logs, network, stop_points, overrides, simulator, switches)
         finally:
             network.close()
 

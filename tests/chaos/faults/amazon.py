@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import ClassVar
 
 import httpx
@@ -66,6 +67,46 @@ class Throttled(Answers):
 
     sentence = "AMC answers 429 in three forms"
     rules = tuple(Rule(kind, probability=0.15) for kind in ("429", "429-message", "429-html"))
+
+
+class ThrottledOddly(Answers):
+    """429 whose Retry-After is a date, nonsense, or not there."""
+
+    sentence = "AMC answers 429 with a date, nonsense or nothing to wait for"
+    rules = (Rule("429", probability=0.3, count=12),)
+
+    def begin(self, scene: Scene) -> None:
+        soon = formatdate(time.time() + 2, usegmt=True)
+        told = self.rng.choice((soon, "soon", "", "-1", "1.5"))
+        scene.town.simulator.switch(retry_after=told)
+        self.detail = f"Retry-After={told or 'none'}".replace(" ", "_")
+        super().begin(scene)
+
+    def end(self, scene: Scene) -> None:
+        scene.town.simulator.switch(retry_after="1")
+
+
+class FullAtAmazon(Fault):
+    """AMC takes fewer executions at once than we were told, and refuses the rest with 429."""
+
+    sentence = "AMC answers 429 because its own limit of executions is lower than ours"
+
+    def begin(self, scene: Scene) -> None:
+        self._since, self._before = time.time(), self._refused(scene)
+        scene.town.simulator.switch(concurrency_mode="refuse", max_concurrent_executions=1)
+        wait_until(lambda: self._refused(scene) > self._before, seconds=_PATIENCE_SECONDS)
+
+    def end(self, scene: Scene) -> None:
+        scene.town.simulator.switch(concurrency_mode="queue", max_concurrent_executions=100)
+        self.strikes = self._refused(scene) - self._before
+        now = time.time()
+        scene.circumstances.refusing.append(Span(self._since, now))
+        scene.circumstances.excused_idleness.append(Span(self._since, now + 5, "full at AMC"))
+
+    def _refused(self, scene: Scene) -> int:
+        threading.Event().wait(0.2)
+        instances = scene.town.simulator.look("stats")["instances"]
+        return sum(instances[place.id]["throttled"]["concurrency"] for place in scene.places)
 
 
 class ServerErrors(Answers):

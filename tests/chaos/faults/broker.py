@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar
 from uuid import uuid4
 
 import aio_pika
+import asyncpg
 from aio_pika.exceptions import AMQPException
 
 from shared.messaging.topology import Topology, declare_at
@@ -147,23 +149,11 @@ class StrangeMessages(Fault):
         deadline = time.monotonic() + max(3.0, self.lasts)
         while time.monotonic() < deadline:
             # Another fault may have the broker; the next turn may find it.
-            with suppress(OSError, AMQPException):
-                self.strikes += asyncio.run(self._publish(scene))
+            with suppress(OSError, AMQPException, asyncpg.PostgresError):
+                messages = [*self._commands(scene), *self._garbage(Topology())]
+                self.rng.shuffle(messages)
+                self.strikes += asyncio.run(_publish(scene.town, messages))
             threading.Event().wait(0.5)
-
-    async def _publish(self, scene: Scene) -> int:
-        topology = Topology()
-        messages = [*self._commands(scene), *self._garbage(topology)]
-        self.rng.shuffle(messages)
-        url = scene.town.rabbitmq.url
-        async with asyncio.timeout(10), await aio_pika.connect(url, timeout=5) as connection:
-            channel = await connection.channel()
-            for queue, kind, body in messages:
-                message = aio_pika.Message(
-                    body, type=kind, message_id=str(uuid4()), delivery_mode=2
-                )
-                await channel.default_exchange.publish(message, queue, timeout=5)
-        return len(messages)
 
     def _commands(self, scene: Scene) -> list[tuple[str, str, bytes]]:
         """For executions in whatever state: each handler must know that it is not its turn."""
@@ -202,6 +192,16 @@ class StrangeMessages(Fault):
             for queue in topology.work_queues
             for body, kind in [self.rng.choice(kinds)]
         ]
+
+
+async def _publish(town: Town, messages: Sequence[tuple[str, str, bytes]]) -> int:
+    url = town.rabbitmq.url
+    async with asyncio.timeout(10), await aio_pika.connect(url, timeout=5) as connection:
+        channel = await connection.channel()
+        for queue, kind, body in messages:
+            message = aio_pika.Message(body, type=kind, message_id=str(uuid4()), delivery_mode=2)
+            await channel.default_exchange.publish(message, queue, timeout=5)
+    return len(messages)
 
 
 def control(town: Town, *arguments: str) -> None:

@@ -7,6 +7,7 @@ from tests.chaos.faults.amazon import (
     AnswerLost,
     CreationTooLate,
     CutAnswers,
+    FullAtAmazon,
     GrantRevoked,
     LateCreation,
     ListsLag,
@@ -15,6 +16,7 @@ from tests.chaos.faults.amazon import (
     Slow,
     SpoiledFiles,
     Throttled,
+    ThrottledOddly,
     TokensExpire,
 )
 from tests.chaos.faults.broker import (
@@ -81,6 +83,8 @@ FAULTS: dict[str, type[Fault]] = {
     "disk_full_at_load": DiskFullAtLoad,
     "spool_full": SpoolFull,
     "throttled": Throttled,
+    "throttled_oddly": ThrottledOddly,
+    "full_at_amazon": FullAtAmazon,
     "server_errors": ServerErrors,
     "slow": Slow,
     "cut_answers": CutAnswers,

@@ -32,7 +32,8 @@ def _none_refused(books: Books, findings: Findings) -> None:
         findings.expect(
             arrival.status != _TOO_MANY
             or arrival.fault is not None
-            or _is_blurred(books, arrival.at - _SECOND, arrival.at),
+            or _is_blurred(books, arrival.at - _SECOND, arrival.at)
+            or any(span.begin <= arrival.at <= span.end for span in books.circumstances.refusing),
             f"{arrival.instance} answered {arrival.method} {arrival.path} with 429"
             f" at {arrival.at:.3f}",
         )
