@@ -112,7 +112,13 @@ async def open_database(
                 "amcflow.relay": str(relay_id),
                 "statement_timeout": f"{int(statement_timeout.total_seconds() * 1000)}",
                 "lock_timeout": f"{int(lock_timeout.total_seconds() * 1000)}",
-                "idle_in_transaction_session_timeout": "5000",
+                # Shorter than the wait for a lock: who waits for a frozen client outlives it.
+                "idle_in_transaction_session_timeout": "3000",
+                # For a client whose machine is gone without a good-bye.
+                "tcp_keepalives_idle": "10",
+                "tcp_keepalives_interval": "5",
+                "tcp_keepalives_count": "3",
+                "tcp_user_timeout": "25000",
                 "timezone": "UTC",
                 "datestyle": "ISO, YMD",
             },

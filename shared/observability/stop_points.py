@@ -78,7 +78,7 @@ class StopPoint(StrEnum):
     RECONCILE_LISTED = "reconcile.listed"
     """AMC's list was read; nothing was decided."""
     RECONCILE_BEFORE_COMMIT = "reconcile.before_commit"
-    """An execution at AMC is adopted in a transaction that holds the gate and is not committed."""
+    """An execution at AMC is adopted, but not committed: its row and its fingerprint are locked."""
     RECONCILE_RECORDED = "reconcile.recorded"
     """The doubt is settled; the command is not acknowledged."""
     POLL_CLAIMED = "poll.claimed"

@@ -26,9 +26,23 @@ select exists (select from workflow_executions
                 where id = $1 and fence = $2 and state = 'downloading')
 
 -- name: lift_limits
--- For this transaction only. A client that is frozen between two statements is still dropped.
+-- For this transaction only. A client that is frozen between two statements is still dropped; the
+-- name tells the next holder of the execution whose session this is.
 select set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $2::text, true),
-       set_config('idle_in_transaction_session_timeout', $3::text, true)
+       set_config('idle_in_transaction_session_timeout', $3::text, true),
+       set_config('application_name', $4::text, true)
+
+-- name: hurry
+-- From here on the execution's row is locked, and others wait for it: a frozen client is dropped
+-- as soon as anywhere else.
+select set_config('idle_in_transaction_session_timeout', '3000', true)
+
+-- name: end_older_loads
+-- A downloader that was frozen in its COPY would hold the tables it makes for as long as a load
+-- may take. Its lease is over and its commit would be refused, so its session is ended.
+select count(pg_terminate_backend(pid)) from pg_stat_activity
+ where datname = current_database() and usename = current_user
+   and application_name = $1 and pid <> pg_backend_pid()
 
 -- name: make_numbers
 -- It lives as long as the session; nothing else uses it.

@@ -85,14 +85,18 @@ class _Load:
     async def begin(self) -> None:
         """Lift the pool's limits, and do not start what cannot be finished."""
         milliseconds = (timedelta(seconds=self.timeout), _LOCK_WAIT, _IDLE)
-        await self.connection.execute(
-            _SQL["lift_limits"], *(f"{limit.total_seconds() * 1000:.0f}" for limit in milliseconds)
-        )
         claim = self.order.claim
+        name = f"amcflow load {claim.execution_id}"
+        await self.connection.execute(
+            _SQL["lift_limits"],
+            *(f"{limit.total_seconds() * 1000:.0f}" for limit in milliseconds),
+            name,
+        )
         if not await self.connection.fetchval(
             _SQL["is_still_held"], claim.execution_id, claim.fence
         ):
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
+        await self.connection.execute(_SQL["end_older_loads"], name)
         await self.connection.execute(_SQL["make_numbers"])
 
     async def until_types_hold(self, *, is_own: bool) -> LoadedResult:
@@ -198,6 +202,7 @@ class _Load:
             [positions[column.key] for column in plan.columns],
             self.is_replacing,
         )
+        await self.connection.execute(_SQL["hurry"])
         completed = await self.connection.fetchval(
             _SQL["complete"],
             order.claim.execution_id,
