@@ -5,6 +5,7 @@ Leaves with 1 if an invariant was violated; the line of that round says how to s
 
 import logging
 import sys
+import warnings
 from argparse import ArgumentParser, Namespace
 
 from deploy.local.paths import HOME
@@ -23,6 +24,7 @@ def main() -> int:
     # Clients of the broker complain on the console when it goes away, which is the point.
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", "coroutine 'Connection.close'")
     report = Report(FOLDER / "logs", given.only)
     seeds = range(given.seed, given.seed + given.rounds)
     with scratch_folder() as folder, running_town(folder, report.logs) as town:

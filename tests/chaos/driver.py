@@ -293,6 +293,7 @@ async def _hear(
     replies: AbstractQueue, times: int, found: list[tuple[str, dict[str, Any]]]
 ) -> None:
     async with replies.iterator(timeout=10) as incoming:
-        while len(found) < times:
-            each = await anext(incoming)
+        async for each in incoming:
             found.append((each.type or "", json.loads(each.body)))
+            if len(found) == times:
+                return
