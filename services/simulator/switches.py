@@ -39,6 +39,10 @@ class Switches(BaseModel):
     """A list of executions without workflowId and minCreationTime."""
     delete_execution: Literal["cancel", "remove", "refuse"] = "cancel"
     """DELETE of an execution: ends it as CANCELLED, takes it away, or is no operation (405)."""
+    publishing_seconds: float = Field(0, ge=0, le=86_400)
+    """The last so many AMC seconds of a run are shown as PUBLISHING, and are a run in all else."""
+    output_channels: bool = False
+    """Executions carry outputChannels, as Amazon's schema has them and no capture does."""
     cancelled_reason: bool = False
     """CANCELLED executions carry a statusReason."""
     data_source_shape: Literal["flat", "wrapped"] = "flat"

@@ -23,7 +23,7 @@ from services.simulator.web.door import Door
 from services.simulator.web.execution_list import select_page
 from services.simulator.web.object_store import result_links
 from services.simulator.web.paging import flag
-from services.simulator.web.rendering import render_execution
+from services.simulator.web.rendering import View, render_execution
 from services.simulator.web.workflows import compile_workflow, unknown_workflow
 from services.simulator.windows import resolve_window
 from services.simulator.world import Instance
@@ -52,18 +52,21 @@ class Executions:
     async def list_executions(self, request: Request) -> Response:
         instance = self.door.instance(request)
         page, more, with_sql = select_page(instance, request, self.simulator.switches)
-        shown = [render_execution(execution, with_sql=with_sql) for execution in page]
+        then = self._view(request.state.at - self.simulator.switches.list_lag_seconds)
+        shown = [render_execution(execution, then, with_sql=with_sql) for execution in page]
         return answer({"executions": shown, **({"nextToken": more} if more else {})}, EXECUTIONS)
 
     async def create_execution(self, request: Request) -> Response:
         instance = self.door.instance(request)
         raw = await request.body()
         await self.prepare(instance, raw)
-        return answer(render_execution(self.create(instance, raw, request.state.at)), EXECUTIONS)
+        at: float = request.state.at
+        return answer(render_execution(self.create(instance, raw, at), self._view(at)), EXECUTIONS)
 
     async def get_execution(self, request: Request) -> Response:
         execution, with_sql = self._named(request), flag(request, "includeWorkflow")
-        return answer(render_execution(execution, with_sql=with_sql), EXECUTIONS)
+        view = self._view(request.state.at)
+        return answer(render_execution(execution, view, with_sql=with_sql), EXECUTIONS)
 
     async def change_execution(self, request: Request) -> Response:
         """A partial update: status CANCELLED cancels, other members untouched."""
@@ -133,6 +136,11 @@ class Executions:
         """Takes in what a schedule asks for: it waits for a place whatever the switches say."""
         order = self._order(instance, body, at)
         return self._take(instance, replace(order, cadence=cadence), at)
+
+    def _view(self, at: float) -> View:
+        switches, scale = self.simulator.switches, self.simulator.settings.time_scale
+        seconds = switches.publishing_seconds / scale
+        return View(at, seconds, scale, output_channels=switches.output_channels)
 
     def _take(self, instance: Instance, order: Order, at: float) -> Execution:
         saved = instance.workflows.get(order.workflow_id)

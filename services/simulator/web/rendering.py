@@ -1,11 +1,12 @@
 """An execution as AMC shows it: members left out when there is nothing to say, alphabetical."""
 
 import re
+from dataclasses import dataclass
 
 from services.simulator.bodies import ExecutionBody
 from services.simulator.catalogue import Column
 from services.simulator.clock import iso_millis, iso_seconds, moment
-from services.simulator.execution import Execution, Status
+from services.simulator.execution import ACTIVE, Execution, Status
 from services.simulator.results.build import columns_of
 
 _EXPIRES_AFTER = 86_400.0
@@ -14,7 +15,32 @@ _INVALIDATION_OFFSET = 266_400
 _DECIMAL = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 
 
-def render_execution(execution: Execution, *, with_sql: bool = False) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class View:
+    """When somebody looks, and what the switches let them see."""
+
+    now: float
+    publishing: float = 0.0
+    """Seconds of wall time: the end of a run that is shown as PUBLISHING."""
+    time_scale: float = 1.0
+    output_channels: bool = False
+
+    def publishes_since(self, execution: Execution) -> float | None:
+        """When the result began to be written out; None if it is not being written."""
+        order, started = execution.order, execution.started_at
+        will_fail = order.query.directives.fail is not None
+        if execution.status is not Status.RUNNING or started is None or order.body.skip_publish:
+            return None
+        timeout = order.body.workflow_execution_timeout_seconds
+        if will_fail or not self.publishing or execution.run_seconds > timeout:
+            return None
+        since = max(started, started + execution.run_seconds / self.time_scale - self.publishing)
+        return since if since <= self.now else None
+
+
+def render_execution(
+    execution: Execution, view: View, *, with_sql: bool = False
+) -> dict[str, object]:
     """The members of section 1.6 for the execution's present state."""
     order = execution.order
     members: dict[str, object] = {
@@ -44,6 +70,10 @@ def render_execution(execution: Execution, *, with_sql: bool = False) -> dict[st
         members |= _outcome(execution)
     if with_sql:
         members["sqlQuery"] = order.query.sql
+    if (since := view.publishes_since(execution)) is not None:
+        members |= {"status": "PUBLISHING", "lastUpdatedTime": iso_seconds(since)}
+    if view.output_channels:
+        members["outputChannels"] = _channels(execution)
     return dict(sorted(members.items()))
 
 
@@ -58,6 +88,18 @@ def _asked(body: ExecutionBody) -> dict[str, object]:
             for advertiser in body.advertisers
         ]
     return shown
+
+
+def _channels(execution: Execution) -> list[dict[str, object]]:
+    """The ways to the result: a download always, and the customer's bucket if there is one."""
+    kinds = ["DOWNLOAD", *(["PUBLISH"] if execution.instance.entry.s3_bucket_name else [])]
+    state: dict[str, object] = {"status": "PENDING"}
+    if execution.has_result:
+        state = {"status": "AVAILABLE"}
+    elif execution.status not in ACTIVE:
+        reason = f"The execution is {execution.status} and has written no result."
+        state = {"status": "UNAVAILABLE", "statusReason": reason}
+    return [{"channel": {"type": kind}, **state} for kind in kinds]
 
 
 def output_uri(execution: Execution) -> str:

@@ -79,6 +79,8 @@ ROWS = {
     "s1_6_column_classes": "COUNT(DISTINCT user_id) DIMENSION LONG, SUM METRIC",
     "s1_6_never_returned": "rowCount, sizeBytes, progress, executionId, resultS3URI",
     "s1_6_statuses": "PENDING, RUNNING, SUCCEEDED, FAILED, REJECTED, CANCELLED",
+    "s1_6_publishing": "between RUNNING and SUCCEEDED, by a switch",
+    "s1_6_output_channels": "DOWNLOAD and PUBLISH with their status, by a switch",
     "s1_6_status_reason": "on FAILED and REJECTED only",
     "s1_6_validation": "asynchronous, about 2 s later",
     "s1_6_links": "up to 5, 600 s, S3's 403 XML after",
@@ -134,8 +136,7 @@ ROWS = {
 }
 LEFT_OUT = {
     "1.5 additionalAcrResultsReceivers": "clean rooms: accepted, without effect",
-    "1.6 outputChannels and acr members": "clean rooms: never shown",
-    "1.6 PUBLISHING": "named by one client only: never shown",
+    "1.6 acr members": "clean rooms: never shown",
     "2 collaboration and id mapping": "clean rooms",
     "2 410 of the legacy API": "another host",
 }

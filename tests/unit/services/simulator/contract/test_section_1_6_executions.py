@@ -22,6 +22,7 @@ SUCCEEDED = PENDING | {
     "availableTimeBeforeWindowSecs", "executionTime", "invalidationOffsetSecs", "outputColumns",
     "outputS3URI", "validatedTime",
 }  # fmt: skip
+SKIP = {"skipPublish": True}
 SECOND = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
 
 
@@ -121,6 +122,65 @@ async def test_s1_6_statuses_go_from_pending_over_running(client, base, run, lat
     path = f"{base}/workflowExecutions/{made['workflowExecutionId']}"
 
     assert (made["status"], (await client.get(path)).json()["status"]) == ("PENDING", "RUNNING")
+
+
+@pytest.mark.parametrize(("members", "word"), [({}, "PUBLISHING"), (SKIP, "RUNNING")])
+async def test_s1_6_publishing_is_the_end_of_a_run_by_a_switch(
+    client, base, run, later, members, word
+):
+    await client.put("/_simulator/switches", json={"publishing_seconds": 20})
+    path = f"{base}/workflowExecutions/{(await run(**members)).json()['workflowExecutionId']}"
+    seen = []
+    # Validated after 2 s, run for 60 s: written out from the 42nd on.
+    for seconds in (1, 40, 2, 18, 2):
+        later(seconds)
+        seen.append((await client.get(path)).json()["status"])
+
+    assert seen == ["PENDING", "RUNNING", word, word, "SUCCEEDED"]
+
+
+async def test_s1_6_publishing_can_be_cancelled_and_is_listed(client, base, run, later):
+    await client.put("/_simulator/switches", json={"publishing_seconds": 20})
+    path = f"{base}/workflowExecutions/{(await run()).json()['workflowExecutionId']}"
+    later(50)
+    (listed,) = (await client.get(f"{base}/workflowExecutions?workflowId=wf")).json()["executions"]
+    links = await client.get(f"{path}/downloadUrls")
+    cancelled = await client.put(path, json={"status": "CANCELLED"})
+
+    assert listed["status"] == "PUBLISHING"
+    assert listed["lastUpdatedTime"] > listed["createTime"]
+    assert (links.status_code, cancelled.status_code) == (400, 200)
+    assert (await client.get(path)).json()["status"] == "CANCELLED"
+
+
+async def test_s1_6_publishing_does_not_come_before_a_failure(client, base, save, later):
+    await client.put("/_simulator/switches", json={"publishing_seconds": 20})
+    await save("fails", f'{SQL} -- simulator: fail "x"')
+    body = {"workflowId": "fails"}
+    made = (await client.post(f"{base}/workflowExecutions", json=body)).json()
+    later(55)
+
+    shown = await client.get(f"{base}/workflowExecutions/{made['workflowExecutionId']}")
+
+    assert shown.json()["status"] == "RUNNING"
+
+
+async def test_s1_6_output_channels_follow_the_execution_by_a_switch(client, base, run, later):
+    path = f"{base}/workflowExecutions/{(await run()).json()['workflowExecutionId']}"
+    skipped = f"{base}/workflowExecutions/{(await run(**SKIP)).json()['workflowExecutionId']}"
+    without = (await client.get(path)).json()
+    await client.put("/_simulator/switches", json={"output_channels": True})
+    pending = (await client.get(path)).json()["outputChannels"]
+    later(1000)
+    done = (await client.get(path)).json()["outputChannels"]
+    nothing = (await client.get(skipped)).json()["outputChannels"]
+
+    assert "outputChannels" not in without
+    assert [channel["channel"]["type"] for channel in done] == ["DOWNLOAD", "PUBLISH"]
+    assert {channel["status"] for channel in pending} == {"PENDING"}
+    assert {channel["status"] for channel in done} == {"AVAILABLE"}
+    assert {channel["status"] for channel in nothing} == {"UNAVAILABLE"}
+    assert all("statusReason" in channel for channel in nothing)
 
 
 @pytest.mark.parametrize(
