@@ -132,7 +132,9 @@ class DataFolder:
             self._sweep_partials(path.stem)
         if child.returncode:
             reason = errors.strip().splitlines()[-1:] or [f"exit code {child.returncode}"]
-            raise DataUnavailableError(f"no data could be made: {reason[0][-200:]}")
+            # A caller of the API has no business with paths of this machine.
+            said = reason[0].replace(str(self.path), "the data folder")
+            raise DataUnavailableError(f"no data could be made: {said[-200:]}")
 
     @contextmanager
     def _child(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:

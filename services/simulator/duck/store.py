@@ -35,12 +35,12 @@ class Store:
     path: Path
     memory_megabytes: int
     data_megabytes: int = _MEGABYTES
-    _folder: DataFolder = field(init=False)
+    folder: DataFolder = field(init=False)
     _handles: OrderedDict[str, _Handle] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        self._folder = DataFolder(self.path, self.data_megabytes)
+        self.folder = DataFolder(self.path, self.data_megabytes)
 
     @contextmanager
     def cursor(self, plan: DataPlan) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -55,7 +55,7 @@ class Store:
 
     def stop(self) -> None:
         """Whoever waits for data gets an error now; what is open stays so until `close`."""
-        self._folder.stop()
+        self.folder.stop()
 
     def close(self) -> None:
         """When no cursor is in use any more."""
@@ -76,13 +76,13 @@ class Store:
 
     def _opened(self, plan: DataPlan) -> _Handle:
         with ExitStack() as closing:
-            lease = self._folder.lease(plan)
+            lease = self.folder.lease(plan)
             closing.callback(lease.lock.release)
             # In one process a file has one handle: somebody may have opened it meanwhile.
             with self._lock:
                 handle = self._handles.get(plan.file_name)
                 if handle is None:
-                    spill = closing.enter_context(self._folder.spill())
+                    spill = closing.enter_context(self.folder.spill())
                     connection = _connected(lease.path, spill, self.memory_megabytes)
                     closing.callback(connection.close)
                     handle = _Handle(connection, lease, closing.pop_all())

@@ -14,7 +14,12 @@ import pytest
 from services.simulator.duck.folder import DataFolder, DataUnavailableError
 from services.simulator.duck.locks import FileLock
 from services.simulator.duck.plan import DataPlan
+from services.simulator.duck.runner import Job, Runner
 from services.simulator.duck.store import Store
+from services.simulator.duck.thresholds import Privacy
+from services.simulator.results.file import ResultFile
+from tests.unit.services.simulator.duck.conftest import FACTS
+from tests.unit.services.simulator.duck.conftest import PLAN as MADE
 
 PLAN = DataPlan(7, "amcsimnwus1", 50, 20_670, 20_690)
 OTHER = replace(PLAN, seed=8)
@@ -67,6 +72,11 @@ def test_what_could_not_be_made_is_tried_again(tmp_path):
     failing.command = (sys.executable, "-c", SMALL)
 
     assert failing.lease(PLAN).path.exists()
+
+
+def test_the_reason_names_no_path_of_this_machine(tmp_path):
+    with pytest.raises(DataUnavailableError, match=r"full: the data folder/amc-\w+\.duckdb$"):
+        folder(tmp_path, "import sys; sys.exit('full: ' + sys.argv[2])").lease(PLAN)
 
 
 def test_a_generator_that_says_nothing_is_named_by_its_exit_code(tmp_path):
@@ -185,6 +195,24 @@ def test_a_closed_store_leaves_files_and_nothing_else(tmp_path):
 
     assert {path.suffix for path in tmp_path.iterdir()} == {".duckdb", ".lock"}
     assert _can_be_taken(tmp_path / PLAN.file_name)
+
+
+def test_queries_go_on_while_more_data_are_made_than_there_are_workers(store, data_file, tmp_path):
+    runner = Runner(store, tmp_path / "results")
+    shutil.copy(data_file, tmp_path)
+    store.folder.command = (sys.executable, "-c", WAITING)
+    sql = "SELECT COUNT(*) AS n FROM dsp_clicks"
+    held = [
+        runner.start(Job(f"held{n}", sql, FACTS, Privacy(), replace(MADE, seed=90 + n)))
+        for n in range(5)
+    ]
+    other = runner.start(Job("other", sql, FACTS, Privacy(), MADE)).outcome
+    assert isinstance(other, ResultFile)
+    assert not any(run.is_done for run in held)
+
+    # Closing does not wait for what is being made.
+    runner.close()
+    assert all("The query could not be run" in str(run.outcome) for run in held)
 
 
 def _can_be_taken(path: Path) -> bool:

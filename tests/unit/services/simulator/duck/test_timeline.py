@@ -1,9 +1,13 @@
 """What a file holds does not depend on the period, the chunks or the order of generation."""
 
+import tracemalloc
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.simulator.duck import timeline
 from services.simulator.duck.brands import make_ads, make_products
@@ -12,6 +16,7 @@ from services.simulator.duck.timeline import chunks, joined
 from services.simulator.duck.traffic import DAY, make_habits
 
 PLAN = DataPlan(7, "amcsimthde1", 300, 20_670, 20_690)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  UTC throughout, as the data file has it
 TIMES = {"credited": ("ts", "tts")}
 
 
@@ -73,3 +78,32 @@ def test_days_around_the_plan_are_written_in_full():
     assert min(conversions) > 0
     credited = rows(found["credited"], "ts", PLAN.written.start, PLAN.written.start)
     assert credited
+
+
+def peak_bytes(plan: DataPlan) -> int:
+    tracemalloc.start()
+    for _ in chunks(plan, make_habits(plan, make_ads(plan), 4)):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_period(monkeypatch):
+    monkeypatch.setattr(timeline, "_ROWS", 5_000)
+    month = replace(PLAN, users=1_000)
+
+    assert peak_bytes(replace(month, last_day=month.last_day + 365)) < 1.2 * peak_bytes(month)
+
+
+@given(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)), st.integers(1, 40_000))  # noqa: DTZ001
+def test_a_file_holds_the_whole_months_around_a_window(start, minutes):
+    end = start + timedelta(minutes=minutes)
+    plan = PLAN.covering(start, end)
+    first, last = (EPOCH + timedelta(days=day) for day in (plan.first_day, plan.last_day + 1))
+
+    assert first <= start
+    assert end <= last
+    assert first.day == last.day == 1
+    assert (first.year, first.month) == (start.year, start.month)
+    assert PLAN.covering(first, last) == plan
