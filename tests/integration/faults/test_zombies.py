@@ -6,54 +6,22 @@ Whatever it does then, the rows are as the other has left them.
 import asyncio
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from shared.domain.ids import CredentialId
 from shared.messaging.messages import DownloadResult, RefreshCredential
 from shared.observability.stop_points import StopPoint
-from shared.security.keys import new_stack_keys
-from shared.security.sealing import SealingPublicKey
-from shared.security.tokens import TokenContext, TokenKind
-from tests.integration.builders import make_credential
 from tests.integration.faults.conftest import Other, Town
-from tests.integration.faults.worker import Delivery, downloader, refresher
-from tests.integration.workers.conftest import LEASE, SETTLE
-from tests.integration.workers.test_refresh import FakeLogin
-
-LEASES_END = (
-    "update workflow_executions set lease_until = clock_timestamp() where lease_until is not null",
-    "update instance_gates set poll_lease_until = clock_timestamp()",
-    "update credentials set lease_until = clock_timestamp()",
+from tests.integration.faults.takeover import (
+    in_doubt,
+    leases_end,
+    made_for,
+    rows,
+    stored_login,
+    take_over_submission,
 )
-
-
-async def leases_end(town: Town) -> None:
-    for statement in LEASES_END:
-        await town.bench.database.execute(statement)
-
-
-async def rows(town: Town) -> dict[str, list[dict[str, Any]]]:
-    """Everything a handler may write."""
-    tables = {
-        "workflow_executions": "id",
-        "submission_attempts": "execution_id, attempt",
-        "timers": "kind, key",
-        "outbox": "id",
-        "execution_events": "id",
-        "credentials": "id",
-        "instance_gates": "instance_id",
-        "stray_executions": "instance_id, amc_execution_id",
-        "result_parts": "execution_id, part",
-    }
-    return {
-        table: [
-            dict(row)
-            for row in await town.bench.database.fetch(f"select * from {table} order by {order}")
-        ]
-        for table, order in tables.items()
-    }
+from tests.integration.faults.worker import Delivery, downloader, refresher
+from tests.integration.workers.test_refresh import FakeLogin
 
 
 async def freeze(town: Town, other: Other, point: StopPoint, order: dict[str, Any]) -> None:
@@ -67,16 +35,6 @@ async def freeze(town: Town, other: Other, point: StopPoint, order: dict[str, An
 async def wake(other: Other) -> dict[str, Any]:
     other.go_on()
     return await other.answer()
-
-
-async def take_over_submission(town: Town, execution: UUID) -> None:
-    """Another submitter, or the reconciler if there was an intent."""
-    bench = town.bench
-    if (await bench.row(execution))["intent_at"] is not None:
-        await bench.settle()
-        await bench.reconcile(execution)
-    if (await bench.row(execution))["state"] == "submitting":
-        await bench.submit(execution)
 
 
 @pytest.mark.parametrize(
@@ -231,63 +189,15 @@ async def test_a_downloader_frozen_before_its_commit_stores_nothing(
 async def test_a_refresher_frozen_past_its_lease_stores_no_token(
     town: Town, lasting: Other, point: StopPoint, refuse: bool
 ) -> None:
-    database, keys = town.bench.database, new_stack_keys()
-    credential = await make_credential(database, status="new")
-    ciphertext, key_id = SealingPublicKey(keys.sealing_public_key).seal(
-        TokenContext(CredentialId(credential), TokenKind.REFRESH), "Atzr|first"
-    )
-    await database.execute(
-        "update credentials set refresh_token_ciphertext = $2, refresh_token_key_id = $3"
-        " where id = $1",
-        credential,
-        ciphertext,
-        key_id,
-    )
-    stack = {
-        "access": keys.access_token_key,
-        "refresh": keys.refresh_token_key,
-        "sealing": keys.sealing_private_key,
-    }
+    credential, stack = await stored_login(town)
     order = town.order("refresh", credential=credential, stack=stack, refuse=refuse)
     await freeze(town, lasting, point, order)
-    await refresher(database, stack, FakeLogin())(RefreshCredential(credential_id=credential))
+    await refresher(town.bench.database, stack, FakeLogin())(
+        RefreshCredential(credential_id=credential)
+    )
     before = await rows(town)
 
     woken = await wake(lasting)
 
     assert woken["outcome"] == "StaleTransition"
     assert await rows(town) == before
-
-
-async def in_doubt(town: Town) -> UUID:
-    """An execution whose create got no answer, with its settle time over."""
-    execution = await town.bench.execution()
-    claim = await town.bench.submissions.claim_for_submission(execution, lease=LEASE)
-    await town.bench.submissions.record_intent(
-        claim, timeout_seconds=22_000, settle_time=SETTLE, lease=LEASE
-    )
-    await town.bench.settle()
-    return execution
-
-
-async def made_for(
-    town: Town, execution: UUID, *, name: str = "amc-0", status: str = "PENDING"
-) -> dict[str, Any]:
-    """What that create made at AMC, for the other worker's AMC and for ours."""
-    row = await town.bench.row(execution)
-    made = town.bench.amc.make(
-        name,
-        workflow=town.bench.workflow.amc_workflow_id,
-        status=status,
-        timeout_seconds=row["amc_timeout_seconds"],
-        parameter_values={},
-    )
-    assert made.created_at is not None
-    return {
-        "name": name,
-        "workflow": town.bench.workflow.amc_workflow_id,
-        "status": status,
-        "timeout_seconds": row["amc_timeout_seconds"],
-        "parameter_values": {},
-        "created_at": made.created_at.isoformat(),
-    }

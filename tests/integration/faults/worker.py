@@ -6,8 +6,9 @@ ended, and what it called at its AMC, which is in memory and its own.
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,12 +20,20 @@ from services.downloader.spool import DiskSpool
 from services.token_refresher.handler import Keys, RefreshHandler
 from shared.amc.models import DownloadLinks
 from shared.amc.results import ResultPart
+from shared.db.acceptance import Acceptance
 from shared.db.downloads import Downloads
+from shared.db.executions_read import ExecutionsRead
+from shared.db.idempotency import IdempotencyKeys
+from shared.db.instances import Instances
 from shared.db.pool import Database, open_database
 from shared.db.results.load import ResultLoader
 from shared.db.tokens import Logins, Refreshes
+from shared.db.workflows import Workflows
 from shared.domain.claims import DownloadClaim
 from shared.domain.errors import AmcflowError, AmcUnavailable, QueryRejected
+from shared.intake.idempotency import Once
+from shared.intake.intake import Asker, Intake
+from shared.intake.models import ExecutionItem
 from shared.messaging.messages import DownloadResult, RefreshCredential
 from shared.observability.logs import configure
 from shared.observability.stop_points import watch
@@ -80,6 +89,13 @@ class FakeResults:
         yield ResultPart(chunks(), len(RESULT))
 
 
+class NoAdmitter:
+    """Leaves admission to the rescuer."""
+
+    def soon(self, instance_ids: Collection[int]) -> None:
+        """Not at all."""
+
+
 class Delivery:
     """A message nobody else waits for."""
 
@@ -130,6 +146,20 @@ async def hold_the_gate(order: Order, database: Database) -> list[str]:
     return []
 
 
+async def accept(order: Order, database: Database) -> list[str]:
+    intake = Intake(
+        Workflows(database),
+        Instances(database),
+        ExecutionsRead(database),
+        Acceptance(database),
+        NoAdmitter(),
+        Once(IdempotencyKeys(database)),
+    )
+    item = ExecutionItem(workflow_id=order["workflow"], instance_id=order["amc_instance"])
+    await intake.accept_one(item, Asker(owner="test", request_id="request"))
+    return []
+
+
 async def at_the_bench(order: Order, database: Database) -> list[str]:
     bench = bench_of(order, database)
     match order["command"]:
@@ -143,6 +173,7 @@ async def at_the_bench(order: Order, database: Database) -> list[str]:
 
 
 OTHER_WORK: Final[dict[str, Callable[[Order, Database], Awaitable[list[str]]]]] = {
+    "accept": accept,
     "download": download,
     "refresh": refresh,
     "hold_the_gate": hold_the_gate,
@@ -160,12 +191,24 @@ async def carry_out(order: Order) -> dict[str, Any]:
     return {"outcome": "done", "calls": calls}
 
 
+def mortally(order: Order) -> dict[str, Any]:
+    """In a child of this process, so that its death costs no new one."""
+    pid = os.fork()
+    if pid == 0:
+        asyncio.run(carry_out(order))
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    return {"outcome": "killed" if os.WIFSIGNALED(status) else "done", "calls": []}
+
+
 def main() -> None:
     configure("worker", version="test", level="ERROR")
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(asyncio.run(carry_out(json.loads(line)))) + "\n")
+        order = json.loads(line)
+        answer = mortally(order) if order.get("mortal") else asyncio.run(carry_out(order))
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 
