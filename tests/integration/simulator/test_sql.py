@@ -101,7 +101,7 @@ def test_a_query_that_breaks_ends_in_failed(amc):
     found = ended(amc, sql)
 
     assert found["status"] == "FAILED"
-    assert "Out of Range" in found["statusReason"]
+    assert "out of range" in found["statusReason"]
 
 
 def test_a_cancelled_execution_stops(amc):
