@@ -94,6 +94,15 @@ class Model:
             hints=dict(self.hints),
         )
 
+    def admitted(self, execution: UUID | None) -> "Model | None":
+        """The same, but with this execution admitted; None if it is not in line."""
+        if execution is None or self.executions[execution].state != "queued":
+            return None
+        model = self.copy()
+        found = self.executions[execution]
+        model.executions[execution] = replace(found, state="submitting", has_lease=True)
+        return model
+
     def is_ours(self, claim: Claim, *states: str) -> bool:
         found = self.executions[claim.execution_id]
         return found.state in states and found.fence == claim.fence
@@ -120,6 +129,9 @@ class Move:
     """Instances whose queue it looks at in any case."""
     is_exact: bool = True
     """False: it passes over rows that somebody else has locked."""
+    changes_limits: bool = False
+    subject: UUID | None = None
+    """Whose place in line decides what it answers: admission may have come first."""
 
 
 def _nothing(_model: Model, _outcome: object) -> None:
@@ -212,6 +224,7 @@ def claim_for_submission(execution: UUID) -> Move:
         lambda db: _answer(Submissions(db).claim_for_submission(execution, lease=HOUR)),
         lambda model: [SubmissionClaim if is_free(model) else STALE],
         _on(execution, State.held),
+        subject=execution,
     )
 
 
@@ -547,6 +560,7 @@ def cancel(execution: UUID) -> Move:
         lambda db: _answer(Control(db).request_cancel(execution, by="anna")),
         lambda model: [next_state(model)],
         apply,
+        subject=execution,
     )
 
 
@@ -556,6 +570,7 @@ def expire(execution: UUID) -> Move:
         lambda db: _answer(Control(db).expire_queued(execution)),
         lambda model: [model.executions[execution].state == "queued"],
         _on(execution, lambda found: found.freed("failed")),
+        subject=execution,
     )
 
 
@@ -570,6 +585,7 @@ def fail_parked(execution: UUID) -> Move:
         lambda db: _answer(DeadLetters(db).fail_parked(execution, reason="bad")),
         lambda model: [may(model)],
         _on(execution, lambda found: replace(found.freed("failed"), fence=found.fence + 1)),
+        subject=execution,
     )
 
 
@@ -601,6 +617,7 @@ def limit_instance(instance: int, limit: int) -> Move:
         lambda _: [None],
         _nothing,
         admits=[instance],
+        changes_limits=True,
     )
 
 
@@ -611,4 +628,5 @@ def limit_account(account: int, instances: Collection[int], limit: int) -> Move:
         lambda _: [None],
         _nothing,
         admits=instances,
+        changes_limits=True,
     )

@@ -6,8 +6,9 @@ lets the move end. So the interleavings are those of real processes, chosen one 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count, permutations
 from typing import Any
@@ -18,7 +19,7 @@ from asyncpg.transaction import Transaction
 from shared.db.pool import Database
 from shared.db.translate import database_errors
 from tests.integration.builders import MadeInstance, MadeWorkflow
-from tests.integration.db.states_model import BUSY, Model, Move, State
+from tests.integration.db.states_model import BUSY, STALE, Model, Move, State
 
 _STATES = """
 select id, instance_id, state, fence, lease_owner is not null as is_owned,
@@ -85,13 +86,16 @@ class Actor:
         return self.move is not None and self.task is None
 
 
-async def open_actor(url: str, pool: Database, number: int) -> Actor:
-    """On a connection of its own, on which nothing runs out of time."""
+async def own_connection(
+    url: str, pool: Database, stack: AsyncExitStack
+) -> tuple[OnConnection, int]:
+    """A connection on which nothing runs out of time, and its process id at the server."""
     own = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
+    stack.push_async_callback(own.close)
     for name in ("json", "jsonb"):
         await own.set_type_codec(name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
     database = OnConnection(pool.pool, pool.relay_id, pool.acquire_timeout, own)
-    return Actor(number, database, await own.fetchval("select pg_backend_pid()"))
+    return database, await own.fetchval("select pg_backend_pid()")
 
 
 @dataclass(eq=False)
@@ -108,9 +112,12 @@ class World:
     """Slots taken at the last look, by instance and (negative) account."""
     ticks: "count[int]" = field(default_factory=lambda: count(1))
     finished: list[Actor] = field(default_factory=list)
-    steps: int = 0
-    waits: int = 0
-    """How often a move had to wait for another's transaction."""
+    is_relimited: bool = False
+    """A limit was changed in this step, and others may have been admitted under either."""
+    is_blurred: bool = False
+    """The rescuer was part of this step: it passes over what somebody holds."""
+    tally: Counter[str] = field(default_factory=Counter)
+    """What happened: moves by name and whether they moved anything, waits for locks."""
 
     # --- steps ------------------------------------------------------------------------------
 
@@ -126,6 +133,7 @@ class World:
         is_quiet = all(other.is_idle for other in self.actors)
         lines = {each.key: await self._line(each.key) for each in self.instances}
         actor.move, actor.began_at = move, next(self.ticks)
+        self.is_blurred, self.is_relimited = not move.is_exact, move.changes_limits
         if held:
             assert actor.database.own is not None
             actor.transaction = actor.database.own.transaction()
@@ -138,6 +146,7 @@ class World:
         transaction, move = actor.transaction, actor.move
         assert transaction is not None
         assert move is not None
+        self.is_blurred, self.is_relimited = not move.is_exact, move.changes_limits
         if commits:
             await transaction.commit()
             self._apply(self.model, actor)
@@ -158,7 +167,6 @@ class World:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while not await self._is_settled():
                 pass
-        self.steps += 1
         self._accept_outcomes()
 
     async def _is_settled(self) -> bool:
@@ -174,20 +182,24 @@ class World:
         if done:
             return False
         is_settled = await self._all_wait(running)
-        self.waits += len(running) if is_settled else 0
+        self.tally["waits for a lock"] += len(running) if is_settled else 0
         return is_settled
 
     async def _all_wait(self, actors: list[Actor]) -> bool:
         return all([await self.observer.fetchval(_BLOCKED, actor.pid) for actor in actors])
 
     async def close(self) -> None:
-        """End whatever is open, by force: a move that waits does not hear of its client's end."""
+        """End whatever is open; a move that waits goes on once nobody holds anything, and ends."""
         for actor in self.actors:
-            await self.observer.fetchval("select pg_terminate_backend($1, 5000)", actor.pid)
-            if actor.task is not None:
-                await asyncio.gather(actor.task, return_exceptions=True)
-            assert actor.database.own is not None
-            actor.database.own.terminate()
+            if actor.is_open and actor.transaction is not None:
+                await actor.transaction.rollback()
+        waiting = [actor for actor in self.actors if actor.task is not None]
+        for actor in waiting:
+            await self.observer.fetchval("select pg_cancel_backend($1)", actor.pid)
+        await asyncio.gather(*(a.task for a in waiting if a.task), return_exceptions=True)
+        for actor in waiting:
+            if actor.transaction is not None:
+                await actor.transaction.rollback()
 
     # --- the model --------------------------------------------------------------------------
 
@@ -195,27 +207,42 @@ class World:
         """What has just ended must be explained by the model in some order of commits."""
         finished, self.finished = self.finished, []
         for order in permutations(finished):
-            model = self.model.copy()
-            if all(self._explains(model, actor) for actor in order):
+            model = self._explained(self.model, order)
+            if model is not None:
                 self.model = model
                 break
         else:
             told = [(a.move and a.move.name, a.outcome) for a in finished]
-            raise AssertionError(f"the model does not allow {told}: {self._expected(finished)}")
+            expected = [a.move and a.move.allowed(self.model) for a in finished]
+            raise AssertionError(f"the model does not allow {told}: {expected}")
         for actor in finished:
+            assert actor.move is not None
+            self.is_blurred = self.is_blurred or not actor.move.is_exact
+            self.is_relimited = self.is_relimited or actor.move.changes_limits
+            is_refused = actor.outcome in (STALE, False)
+            self.tally[f"{actor.move.name}, {'refused' if is_refused else 'done'}"] += 1
             if actor.transaction is None:
                 actor.move = None
 
-    def _explains(self, model: Model, actor: Actor) -> bool:
-        assert actor.move is not None
-        allowed = actor.move.allowed(model)
-        is_allowed = any(_matches(actor.outcome, each) for each in allowed)
-        if is_allowed and actor.transaction is None:
-            self._apply(model, actor)
-        return is_allowed
-
-    def _expected(self, finished: list[Actor]) -> list[object]:
-        return [actor.move and actor.move.allowed(self.model) for actor in finished]
+    def _explained(self, model: Model, order: Sequence[Actor]) -> Model | None:
+        """The model after these, in this order; None if it does not allow what they answered."""
+        if not order:
+            return model
+        move = order[0].move
+        assert move is not None
+        for before in (model, model.admitted(move.subject)):
+            if before is None or not _is_allowed(order[0].outcome, move.allowed(before)):
+                continue
+            after = before.copy()
+            if order[0].transaction is None:
+                self._apply(after, order[0])
+            # Whoever was admitted in an open transaction is so for that move alone.
+            explained = self._explained(
+                model if order[0].transaction is not None else after, order[1:]
+            )
+            if explained is not None:
+                return explained
+        return None
 
     def _apply(self, model: Model, actor: Actor) -> None:
         assert actor.move is not None
@@ -244,9 +271,7 @@ class World:
     def _is_blurred(self, expected: State, state: State) -> bool:
         """The rescuer passes over what somebody holds, so either may be true."""
         at_will = {"is_expired": state.is_expired, "is_owned": state.is_owned}
-        return replace(expected, **at_will) == state and any(
-            actor.move is not None and not actor.move.is_exact for actor in self.actors
-        )
+        return self.is_blurred and replace(expected, **at_will) == state
 
     # --- rules ------------------------------------------------------------------------------
 
@@ -256,6 +281,9 @@ class World:
         queued = {state.instance for state in executions.values() if state.state == "queued"}
         accounts = {row["id"]: row["account_id"] for row in places}
         fresh = {executions[each].instance for each in admitted}
+        # Who has changed a limit, or resumed, admits in a second statement: it may be waiting.
+        looking = {each for actor in self.actors if actor.move for each in actor.move.admits}
+        closed = self.model.paused | self.model.full | self.model.hints.keys() | looking
         used = {
             **{row["id"]: busy.count(row["id"]) for row in places},
             **{
@@ -268,12 +296,13 @@ class World:
             limits = {instance: row["instance_limit"], -account: row["account_limit"]}
             is_admitted_to = {instance: {instance}, -account: set(accounts)}
             for scope, limit in limits.items():
-                is_over = used[scope] > limit and used[scope] > self.used.get(scope, 0)
+                is_more = used[scope] > self.used.get(scope, 0)
+                is_over = used[scope] > limit and is_more and not self.is_relimited
                 assert not (is_over and fresh & is_admitted_to[scope]), (
                     f"{used[scope]} of {limit} slots are taken on {scope}"
                 )
             is_free = all(used[scope] < limit for scope, limit in limits.items())
-            is_open = instance not in self.model.paused | self.model.full | self.model.hints.keys()
+            is_open = instance not in closed
             assert not (is_free and is_open and instance in queued), (
                 f"work waits on {instance}, a slot is free, and nobody will look"
             )
@@ -342,6 +371,10 @@ select 'history differs', e.id from workflow_executions e
 
 def _members(row: Any) -> tuple[Any, ...]:
     return tuple(row.values())[1:]
+
+
+def _is_allowed(outcome: object, allowed: Collection[object]) -> bool:
+    return any(_matches(outcome, each) for each in allowed)
 
 
 def _matches(outcome: object, allowed: object) -> bool:

@@ -7,10 +7,11 @@ whatever waits has something that wakes it. AMCFLOW_MODEL_EXAMPLES asks for more
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -26,21 +27,32 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.db.pool import open_database
+from shared.db.pool import Database, open_database
 from shared.domain.claims import DoubtClaim, DownloadClaim, PollClaim, SubmissionClaim
-from tests.integration.builders import make_account, make_instance, make_request, make_workflow
+from tests.integration.builders import (
+    MadeInstance,
+    MadeWorkflow,
+    make_account,
+    make_instance,
+    make_request,
+    make_workflow,
+)
 from tests.integration.db import states_model as moves
-from tests.integration.db.states_model import Move
-from tests.integration.db.states_world import World, open_actor
+from tests.integration.db.states_model import FINAL, Move
+from tests.integration.db.states_world import Actor, OnConnection, World, own_connection
 
-EXAMPLES = int(os.environ.get("AMCFLOW_MODEL_EXAMPLES", "25"))
-STEPS = 60
+CLAIMS = (SubmissionClaim, DoubtClaim, DownloadClaim, PollClaim)
+
+EXAMPLES = int(os.environ.get("AMCFLOW_MODEL_EXAMPLES", "15"))
+STEPS = 80
 ACTORS = 3
-EMPTY = """
-truncate workflow_executions, execution_events, submission_attempts, stray_executions, timers,
-         outbox, idempotency_keys, amc_workflows, instance_gates, account_gates, rate_budgets,
-         amc_instances, amc_accounts, credentials restart identity cascade
-"""
+# Small tables are emptied faster by DELETE than by TRUNCATE.
+EMPTIED = (
+    "workflow_executions", "execution_events", "submission_attempts", "stray_executions", "timers",
+    "outbox", "idempotency_keys", "amc_workflows", "instance_gates", "account_gates",
+    "rate_budgets", "amc_instances", "amc_accounts", "credentials",
+)  # fmt: skip
+EMPTY = "; ".join(f"delete from {table}" for table in EMPTIED)
 # Time passes for what nobody holds: a lease, a settle time, a pause.
 LEASE_OVER = """
 update workflow_executions set lease_until = clock_timestamp() - interval '1 s'
@@ -62,98 +74,95 @@ update instance_gates set admit_after = '-infinity'
                                  and admit_after > clock_timestamp() for update skip locked))
 returning instance_id
 """
-LOOK_OVER = "update instance_gates set poll_lease_until = '-infinity' where instance_id = $1"
+LOOK_OVER = """
+update instance_gates set poll_lease_until = '-infinity'
+ where instance_id = any(array(select instance_id from instance_gates where instance_id = $1
+                                 for update skip locked))
+returning instance_id
+"""
+
+TALLY = Counter[str]()
 
 place = st.integers(0, 99)
 who = st.integers(0, ACTORS - 1)
-held = st.booleans()
-amc_id = st.integers(0, 11)
+held = st.sampled_from([False, False, True])
+"""Whether the transaction stays open."""
+amc_ids = st.integers(0, 11).map("amc-{}".format)
+candidates = st.lists(amc_ids, max_size=3, unique=True)
+several = st.lists(place, min_size=1, max_size=4)
+SEEN = st.sampled_from(["pending", "running", "downloading", "failed", "cancelled"])
+DOWNLOADING = ("renew", "postpone", "fail", "complete", "complete", "give_back")
 
 
 class Clerks(RuleBasedStateMachine):
     """Several workers, and people, on one database."""
 
     runner: asyncio.Runner
-    url: str
+    pool: Database
+    actors: Sequence[tuple[OnConnection, int]]
+    workflow: MadeWorkflow
 
     def __init__(self) -> None:
         super().__init__()
-        self.stack = AsyncExitStack()
         self.claims: list[Any] = []
-        self.numbers = count(1)
         self.dues: dict[int, datetime | None] = {}
-        self.world: World = self.runner.run(self._open())
-
-    async def _open(self) -> World:
-        pool = await self.stack.enter_async_context(
-            open_database(self.url, service="model", max_size=ACTORS + 2)
-        )
-        await pool.execute(EMPTY)
-        actors = [await open_actor(self.url, pool, number) for number in range(ACTORS)]
-        return World(self.runner.run, pool, actors, [], await make_workflow(pool))
+        self.numbers = count(1)
+        self.runner.run(self.pool.execute(EMPTY))
+        actors = [Actor(number, *each) for number, each in enumerate(self.actors)]
+        self.world = World(self.runner.run, self.pool, actors, [], self.workflow)
 
     def teardown(self) -> None:
+        TALLY.update(self.world.tally)
         self.runner.run(self.world.close())
-        self.runner.run(self.stack.aclose())
 
     @initialize(
         limits=st.lists(st.integers(1, 2), min_size=3, max_size=3), account=st.integers(1, 4)
     )
     def begin(self, limits: list[int], account: int) -> None:
         """Two instances share an account, a third has one of its own."""
-        pool = self.world.observer
 
         async def made() -> None:
-            shared = await make_account(pool, max_concurrent_executions=account)
+            shared = await make_account(self.pool, max_concurrent_executions=account)
             for limit, home in zip(limits, (shared, shared, None), strict=True):
-                instance = await make_instance(pool, home, max_concurrent_executions=limit)
+                instance = await make_instance(self.pool, home, max_concurrent_executions=limit)
                 self.world.instances.append(instance)
 
         self.runner.run(made())
+        self.accept(0, False, at=[0, 0, 0, 1, 1, 2], number=0, key=None, timed=True)
 
-    # --- choosing ---------------------------------------------------------------------------
+    # --- who does what ----------------------------------------------------------------------
 
     def _make(self, actor: int, held: bool, move: Move) -> None:
-        idle = [each for each in self.world.actors if each.is_idle]
-        if move.claim is not None and any(
-            each.move is not None and each.move.claim is move.claim for each in self.world.actors
-        ):
-            return
-        if idle:
+        """The move, by somebody idle; if nobody is, somebody commits first."""
+        while not (idle := [each for each in self.world.actors if each.is_idle]):
+            self.end_a_transaction(actor, commits=True)
+        in_hand = [each.move.claim for each in self.world.actors if each.move is not None]
+        if move.claim is None or all(move.claim is not each for each in in_hand):
             self.world.start(idle[actor % len(idle)], move, held=held)
             self._collect()
 
     def _collect(self) -> None:
         """Claims that have been committed, and may go stale from now on."""
         for each in self.world.actors:
-            outcome = each.outcome
-            if each.transaction is None and not each.is_waiting and _is_claim(outcome):
-                self.claims.append(outcome)
+            if each.is_idle and isinstance(each.outcome, CLAIMS):
+                self.claims.append(each.outcome)
                 each.outcome = None
 
-    def _instance(self, at: int) -> Any:
+    def _instance(self, at: int) -> MadeInstance:
         return self.world.instances[at % len(self.world.instances)]
 
-    def _execution(self, at: int, *states: str) -> UUID | None:
+    def _executions(self, *states: str) -> list[UUID]:
         known = self.world.model.executions
-        fitting = [each for each, found in known.items() if found.state in states]
-        wanted = fitting or list(known)
-        return wanted[at % len(wanted)] if wanted else None
+        return [each for each, found in known.items() if found.state in states]
 
-    def _claim(self, at: int, *kinds: type) -> Any:
-        found = [each for each in self.claims if isinstance(each, kinds)]
-        # The latest claims are the live ones; the older ones are a zombie's.
-        return found[-1 - at % min(len(found), 4)] if found else None
-
-    def _on(self, at: int, states: str, move: Callable[[UUID], Move], **how: Any) -> None:
-        execution = self._execution(at, *states.split())
-        if execution is not None:
-            self._make(how["actor"], how["held"], move(execution))
-
-    def _with(self, at: int, kind: Any, move: Callable[[Any], Move], **how: Any) -> None:
-        claim = self._claim(at, *(kind if isinstance(kind, tuple) else (kind,)))
-        if claim is not None:
-            self._make(how["actor"], how["held"], move(claim))
+    def _claim_of(self, execution: UUID, kinds: Any) -> Any:
+        """The latest claim on it, whether it still holds or not."""
+        found = [
+            claim
+            for claim in self.claims
+            if isinstance(claim, kinds) and claim.execution_id == execution
+        ]
+        return found[-1] if found else None
 
     # --- transactions -----------------------------------------------------------------------
 
@@ -167,11 +176,11 @@ class Clerks(RuleBasedStateMachine):
         self.world.end(actor, commits=commits)
         self._collect()
 
-    # --- moves ------------------------------------------------------------------------------
+    # --- asking -----------------------------------------------------------------------------
 
     @rule(
         actor=who, held=held, at=st.lists(place, min_size=1, max_size=4), number=place,
-        key=st.none() | st.sampled_from("ab"), timed=st.booleans(),
+        key=st.none() | st.sampled_from("abcdef"), timed=st.booleans(),
     )  # fmt: skip
     def accept(
         self, actor: int, held: bool, at: list[int], number: int, key: str | None, timed: bool
@@ -179,7 +188,8 @@ class Clerks(RuleBasedStateMachine):
         requests = [
             make_request(
                 self._instance(each),
-                self.world.workflow,
+                self.workflow,
+                id=UUID(int=next(self.numbers)),
                 priority=(number + each) % 3,
                 lane="ab"[each % 2],
                 queue_timeout_seconds=3600 if timed else None,
@@ -193,187 +203,214 @@ class Clerks(RuleBasedStateMachine):
     def admit(self, actor: int, held: bool, at: set[int]) -> None:
         self._make(actor, held, moves.admit({self._instance(each).key for each in at}))
 
-    @rule(actor=who, held=held)
-    def rescue(self, actor: int, held: bool) -> None:
-        self._make(actor, held, moves.rescue())
+    # --- workers ----------------------------------------------------------------------------
 
-    @rule(actor=who, held=held, at=place)
-    def claim_for_submission(self, at: int, **how: Any) -> None:
-        self._on(at, "submitting", moves.claim_for_submission, **how)
+    @precondition(lambda self: self._executions("submitting"))
+    @rule(actor=who, held=held, at=place, ways=several, made=amc_ids)
+    def submit(self, actor: int, held: bool, at: int, ways: list[int], made: str) -> None:
+        """The next things, or others, that a submitter does with an execution it holds."""
+        executions = self._executions("submitting")
+        execution = executions[at % len(executions)]
+        for number, way in enumerate(ways, start=1):
+            found = self.world.model.executions[execution]
+            if found.state == "submitting":
+                move = self._next_of_submission(execution, way, made)
+                self._make(actor, held and number == len(ways), move)
 
-    @rule(actor=who, held=held, at=place)
-    def record_intent(self, at: int, **how: Any) -> None:
-        self._with(at, SubmissionClaim, moves.record_intent, **how)
+    def _next_of_submission(self, execution: UUID, way: int, made: str) -> Move:
+        found = self.world.model.executions[execution]
+        claim = self._claim_of(execution, SubmissionClaim)
+        if claim is None or not (found.has_intent or found.is_owned):
+            return moves.claim_for_submission(execution)
+        others = [
+            moves.end_submission(claim, "failed"),
+            moves.end_submission(claim, "cancelled"),
+            moves.cancel_if_requested(claim),
+            moves.requeue(claim, pauses=way % 2 == 0),
+            moves.postpone(claim),
+            moves.claim_for_submission(execution),
+        ]
+        if way >= 75:
+            return others[way % len(others)]
+        return moves.bind(claim, made) if found.has_intent else moves.record_intent(claim)
 
-    @rule(actor=who, held=held, at=place, other=place)
-    def bind(self, at: int, other: int, **how: Any) -> None:
-        def move(claim: Any) -> Move:
-            return moves.bind(claim, f"amc-{other % 12}")
+    @precondition(lambda self: self._doubtful())
+    @rule(actor=who, held=held, at=place, ways=several, seen=candidates)
+    def settle(self, actor: int, held: bool, at: int, ways: list[int], seen: list[str]) -> None:
+        """What a reconciler does with an execution in doubt."""
+        executions = self._doubtful()
+        execution = executions[at % len(executions)]
+        for number, way in enumerate(ways, start=1):
+            claim = self._claim_of(execution, DoubtClaim)
+            if claim is None or not self.world.model.is_ours(claim, "submitting"):
+                move = moves.claim_for_reconciliation(execution)
+            else:
+                others = [
+                    moves.adopt(claim, seen),
+                    moves.give_up(claim),
+                    moves.leave_in_doubt(claim),
+                    moves.claim_for_reconciliation(execution),
+                ]
+                move = others[way % len(others)]
+            self._make(actor, held and number == len(ways), move)
 
-        self._with(at, (SubmissionClaim, DoubtClaim), move, **how)
-
-    @rule(actor=who, held=held, at=place, state=st.sampled_from(["failed", "cancelled"]))
-    def end_submission(self, at: int, state: str, **how: Any) -> None:
-        self._with(at, SubmissionClaim, partial(moves.end_submission, state=state), **how)
-
-    @rule(actor=who, held=held, at=place)
-    def cancel_if_requested(self, at: int, **how: Any) -> None:
-        self._with(at, SubmissionClaim, moves.cancel_if_requested, **how)
-
-    @rule(actor=who, held=held, at=place, pauses=st.booleans())
-    def requeue(self, at: int, pauses: bool, **how: Any) -> None:
-        self._with(at, SubmissionClaim, partial(moves.requeue, pauses=pauses), **how)
-
-    @rule(actor=who, held=held, at=place)
-    def postpone(self, at: int, **how: Any) -> None:
-        self._with(at, SubmissionClaim, moves.postpone, **how)
-
-    @rule(actor=who, held=held, at=place)
-    def claim_for_reconciliation(self, at: int, **how: Any) -> None:
-        self._on(at, "submitting", moves.claim_for_reconciliation, **how)
-
-    @rule(
-        actor=who, held=held, at=place, found=st.lists(st.integers(0, 11), max_size=3, unique=True)
-    )
-    def adopt(self, at: int, found: list[int], **how: Any) -> None:
-        candidates = [f"amc-{each}" for each in found]
-        self._with(at, DoubtClaim, partial(moves.adopt, candidates=candidates), **how)
-
-    @rule(actor=who, held=held, at=place)
-    def give_up(self, at: int, **how: Any) -> None:
-        self._with(at, DoubtClaim, moves.give_up, **how)
-
-    @rule(actor=who, held=held, at=place)
-    def leave_in_doubt(self, at: int, **how: Any) -> None:
-        self._with(at, DoubtClaim, moves.leave_in_doubt, **how)
-
-    @rule(
-        actor=who, held=held, at=place,
-        seen=st.lists(
-            st.sampled_from(["pending", "running", "downloading", "failed", "cancelled"]),
-            min_size=1, max_size=4,
-        ),
-    )  # fmt: skip
-    def observe(self, at: int, seen: list[str], **how: Any) -> None:
-        instance = self._instance(at).key
+    def _doubtful(self) -> list[UUID]:
         known = self.world.model.executions
-        there = [each for each, found in known.items() if found.instance == instance]
-        there.sort(key=lambda each: known[each].state not in {"pending", "running"})
-        told = list(zip(there, seen, strict=False))
-        if told:
-            self._make(how["actor"], how["held"], moves.observe(instance, told))
+        return [each for each, found in known.items() if found.has_intent and found.is_settled]
 
-    @rule(actor=who, held=held, at=place)
-    def deadline_passed(self, at: int, **how: Any) -> None:
-        self._on(at, "pending running", moves.deadline_passed, **how)
-
-    @rule(actor=who, held=held, at=place)
-    def begin_look(self, at: int, **how: Any) -> None:
-        instance = self._instance(at).key
-        self.dues[instance] = self.runner.run(
-            self.world.observer.fetchval(
-                "select due_at from timers where kind = 'poll_instance' and key = $1",
-                str(instance),
-            )
-        )
-        self._make(how["actor"], how["held"], moves.begin_look(instance))
+    @precondition(lambda self: self._executions("pending", "running"))
+    @rule(actor=who, held=held, at=place, seen=st.lists(SEEN, min_size=1, max_size=4))
+    def observe(self, actor: int, held: bool, at: int, seen: list[str]) -> None:
+        known = self.world.model.executions
+        there = self._executions("pending", "running")
+        instance = known[there[at % len(there)]].instance
+        told = [each for each in there if known[each].instance == instance]
+        told += [each for each, found in known.items() if found.state in FINAL][:1]
+        self._make(actor, held, moves.observe(instance, list(zip(told, seen, strict=False))))
 
     @rule(actor=who, held=held, at=place, is_last=st.booleans())
-    def finish_look(self, at: int, is_last: bool, **how: Any) -> None:
-        def move(claim: Any) -> Move:
-            due = self.dues.get(claim.destination.instance)
-            return moves.finish_look(claim, due, is_last=is_last)
-
-        self._with(at, PollClaim, move, **how)
-
-    @rule(actor=who, held=held, at=place)
-    def claim_for_download(self, at: int, **how: Any) -> None:
-        self._on(at, "downloading", moves.claim_for_download, **how)
-
-    @rule(
-        actor=who, held=held, at=place,
-        what=st.sampled_from(["renew", "postpone", "fail", "complete", "give_back"]),
-    )  # fmt: skip
-    def work_on_download(self, at: int, what: str, **how: Any) -> None:
-        self._with(at, DownloadClaim, partial(moves.work_on_download, what=what), **how)
-
-    @rule(actor=who, held=held, at=place, early=st.booleans())
-    def cancel(self, at: int, early: bool, **how: Any) -> None:
-        states = "queued submitting" if early else "pending running downloading"
-        self._on(at, states, moves.cancel, **how)
-
-    @rule(actor=who, held=held, at=place)
-    def expire(self, at: int, **how: Any) -> None:
-        self._on(at, "queued", moves.expire, **how)
-
-    @rule(actor=who, held=held, at=place)
-    def fail_parked(self, at: int, **how: Any) -> None:
-        self._on(at, "submitting downloading", moves.fail_parked, **how)
-
-    @rule(actor=who, held=held, at=place, resumes=st.booleans())
-    def pause_or_resume(self, actor: int, held: bool, at: int, resumes: bool) -> None:
+    def look(self, actor: int, held: bool, at: int, is_last: bool) -> None:
+        """Begin a look at an instance, or end one."""
         instance = self._instance(at).key
-        self._make(actor, held, (moves.resume if resumes else moves.pause)(instance))
+        claims = [each for each in self.claims if isinstance(each, PollClaim)]
+        if claims and at >= 40:
+            claim = claims[-1]
+            due = self.dues.get(claim.destination.instance)
+            self._make(actor, held, moves.finish_look(claim, due, is_last=is_last))
+        else:
+            query = "select due_at from timers where kind = 'poll_instance' and key = $1"
+            self.dues[instance] = self.runner.run(self.pool.fetchval(query, str(instance)))
+            self._make(actor, held, moves.begin_look(instance))
 
-    @rule(actor=who, held=held, at=place, limit=st.integers(1, 3))
-    def limit_instance(self, actor: int, held: bool, at: int, limit: int) -> None:
-        self._make(actor, held, moves.limit_instance(self._instance(at).key, limit))
+    @precondition(lambda self: self._executions("downloading"))
+    @rule(
+        actor=who,
+        held=held,
+        at=place,
+        ways=st.lists(st.sampled_from(DOWNLOADING), min_size=1, max_size=3),
+    )
+    def download(self, actor: int, held: bool, at: int, ways: list[str]) -> None:
+        executions = self._executions("downloading")
+        execution = executions[at % len(executions)]
+        for number, way in enumerate(ways, start=1):
+            claim = self._claim_of(execution, DownloadClaim)
+            is_free = claim is None or not self.world.model.executions[execution].is_owned
+            move = (
+                moves.claim_for_download(execution)
+                if is_free
+                else moves.work_on_download(claim, way)
+            )
+            self._make(actor, held and number == len(ways), move)
 
-    @rule(actor=who, held=held, at=place, limit=st.integers(1, 4))
-    def limit_account(self, actor: int, held: bool, at: int, limit: int) -> None:
-        account = self._instance(at).account
-        there = [each.key for each in self.world.instances if each.account == account]
-        self._make(actor, held, moves.limit_account(account, there, limit))
+    @precondition(lambda self: self.claims)
+    @rule(actor=who, held=held, at=place, way=place, amc_id=amc_ids)
+    def awake_again(self, actor: int, held: bool, at: int, way: int, amc_id: str) -> None:
+        """A worker that was given up for dead goes on where it stopped."""
+        claim = self.claims[at % len(self.claims)]
+        match claim:
+            case SubmissionClaim():
+                ways = [
+                    moves.record_intent(claim),
+                    moves.bind(claim, amc_id),
+                    moves.postpone(claim),
+                    moves.requeue(claim, pauses=False),
+                    moves.end_submission(claim, "failed"),
+                ]
+            case DoubtClaim():
+                ways = [
+                    moves.bind(claim, amc_id),
+                    moves.give_up(claim),
+                    moves.adopt(claim, [amc_id]),
+                ]
+            case DownloadClaim():
+                ways = [moves.work_on_download(claim, what) for what in DOWNLOADING]
+            case _:
+                ways = [moves.finish_look(claim, None, is_last=False)]
+        self._make(actor, held, ways[way % len(ways)])
+
+    # --- people and rescuers ----------------------------------------------------------------
+
+    @precondition(lambda self: self.world.model.executions)
+    @rule(actor=who, held=held, at=place, way=place)
+    def intervene(self, actor: int, held: bool, at: int, way: int) -> None:
+        open_ones = self._executions("queued", "submitting", "pending", "running", "downloading")
+        executions = open_ones or list(self.world.model.executions)
+        execution = executions[at % len(executions)]
+        ways = [moves.cancel, moves.cancel, moves.expire, moves.fail_parked, moves.deadline_passed]
+        self._make(actor, held, ways[way % len(ways)](execution))
+
+    @rule(actor=who, held=held, at=place, way=place, limit=st.integers(1, 4))
+    def control(self, actor: int, held: bool, at: int, way: int, limit: int) -> None:
+        instance = self._instance(at)
+        there = [each.key for each in self.world.instances if each.account == instance.account]
+        ways = [
+            moves.pause(instance.key),
+            moves.resume(instance.key),
+            moves.limit_instance(instance.key, limit),
+            moves.limit_account(instance.account, there, limit),
+            moves.rescue(),
+        ]
+        self._make(actor, held, ways[way % len(ways)])
 
     # --- time -------------------------------------------------------------------------------
 
+    @precondition(lambda self: self._executions("submitting", "downloading"))
     @rule(at=place)
     def a_lease_ends(self, at: int) -> None:
-        execution = self._execution(at, "submitting", "downloading")
-        if execution is not None and self._passes(LEASE_OVER, execution):
-            found = self.world.model.executions[execution]
-            self.world.model.executions[execution] = moves.replace(found, is_expired=True)
-
-    @rule(at=place)
-    def a_doubt_settles(self, at: int) -> None:
-        execution = self._execution(at, "submitting")
-        if execution is not None and self._passes(SETTLED, execution):
-            found = self.world.model.executions[execution]
-            self.world.model.executions[execution] = moves.replace(
-                found, is_settled=True, is_expired=True
+        """And, if it is in doubt, its settle time as well."""
+        executions = self._executions("submitting", "downloading")
+        execution = executions[at % len(executions)]
+        found = self.world.model.executions[execution]
+        query = SETTLED if found.has_intent else LEASE_OVER
+        if self._passes(query, execution):
+            self.world.model.executions[execution] = replace(
+                found, is_expired=True, is_settled=found.has_intent
             )
 
+    @precondition(lambda self: self.world.model.full)
     @rule(at=place)
     def amc_has_room_again(self, at: int) -> None:
-        instance = self._instance(at).key
+        instances = sorted(self.world.model.full)
+        instance = instances[at % len(instances)]
         if self._passes(NO_LONGER_FULL, instance):
             self.world.model.full.discard(instance)
             # The timer `admit_instance` looks next.
             self.world.model.hints[instance] = next(self.world.ticks)
 
+    @rule(at=place)
+    def a_look_is_over(self, at: int) -> None:
+        """Whoever held the instance has died."""
+        self._passes(LOOK_OVER, self._instance(at).key)
+
     def _passes(self, query: str, key: object) -> bool:
-        return self.runner.run(self.world.observer.fetchval(query, key)) is not None
+        return self.runner.run(self.pool.fetchval(query, key)) is not None
 
     @invariant()
     def somebody_can_go_on(self) -> None:
         """No two wait for each other."""
-        stuck = self.world.actors and all(each.is_waiting for each in self.world.actors)
+        stuck = all(each.is_waiting for each in self.world.actors)
         assert not stuck, [each.move and each.move.name for each in self.world.actors]
 
 
-def _is_claim(outcome: object) -> bool:
-    return isinstance(outcome, SubmissionClaim | DoubtClaim | DownloadClaim | PollClaim)
+async def opened(url: str, stack: AsyncExitStack) -> type[Clerks]:
+    """The machine on this database, with connections that serve all examples."""
+    pool = await stack.enter_async_context(open_database(url, service="model", max_size=2))
+
+    class OnThisDatabase(Clerks):
+        pass
+
+    OnThisDatabase.pool, OnThisDatabase.workflow = pool, await make_workflow(pool)
+    OnThisDatabase.actors = [await own_connection(url, pool, stack) for _ in range(ACTORS)]
+    return OnThisDatabase
 
 
 def test_the_repositories_do_what_the_model_says(database_url: str) -> None:
     with asyncio.Runner() as runner:
-
-        class OnThisDatabase(Clerks):
-            pass
-
-        OnThisDatabase.runner, OnThisDatabase.url = runner, database_url
+        stack = AsyncExitStack()
+        machine = runner.run(opened(database_url, stack))
+        machine.runner = runner
         run_state_machine_as_test(
-            OnThisDatabase,
+            machine,
             settings=settings(
                 max_examples=EXAMPLES,
                 stateful_step_count=STEPS,
@@ -384,3 +421,7 @@ def test_the_repositories_do_what_the_model_says(database_url: str) -> None:
                 phases=(Phase.explicit, Phase.generate),
             ),
         )
+        runner.run(stack.aclose())
+    done = {what.removesuffix(", done") for what in TALLY if what.endswith(", done")}
+    assert done >= {"bind", "observe", "request_cancel", "requeue", "claim_for_reconciliation"}
+    assert TALLY["waits for a lock"] > EXAMPLES
