@@ -2,15 +2,19 @@
 
 A line is `NAMES | argument families | result type | translation`. A family with `?` may be left
 out, one with `*` repeats. `same` is the widest type of the arguments, `first` the first one's.
-Left out of the translation is `name(arguments)`.
+Left out, the translation is `name(arguments)`; behind ` // ` is that of a call with all arguments.
+What Amazon's guide of AMC SQL functions says of a function is what it does here; outside of what a
+function is defined for it is NULL, as the guide has it for SQRT.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from services.simulator.duck.types import (
     calcite_name,
+    element_of,
     family,
     fits,
     wider,
@@ -21,9 +25,14 @@ ABS SIGN | number | same |
 CEIL CEILING | number | same | ceil({0})
 FLOOR | number | same |
 ROUND | number number? | same |
-TRUNCATE | number number? | same | trunc({0})
-SQRT LN LOG10 LOG2 EXP SIN COS TAN ASIN ACOS ATAN RADIANS DEGREES CBRT | number | DOUBLE |
-LOG | number | DOUBLE | ln({0})
+TRUNC TRUNCATE | number number? | same | trunc({0}) // trunc({0}, CAST({1} AS INTEGER))
+SQRT | number | DOUBLE | CASE WHEN {0} >= 0 THEN sqrt({0}) END
+LN LOG10 LOG2 | number | DOUBLE | CASE WHEN {0} > 0 THEN {name}({0}) END
+ASIN ACOS | number | DOUBLE | CASE WHEN abs({0}) <= 1 THEN {name}({0}) END
+EXP SIN COS TAN ATAN RADIANS DEGREES CBRT | number | DOUBLE |
+LOG | number number | DOUBLE | CASE WHEN {0} > 0 AND {0} <> 1 AND {1} > 0 THEN ln({1}) / ln({0}) END
+E | | DOUBLE | exp(1)
+RANDOM RAND | | DOUBLE | random()
 POWER POW | number number | DOUBLE | pow({0}, {1})
 MOD | number number | same | ({0} % nullif({1}, 0))
 PI | | DOUBLE |
@@ -36,8 +45,18 @@ LEFT RIGHT REPEAT | string number | STRING |
 SUBSTR | string number number? | STRING | substring({*})
 SPLIT_PART | string string number | STRING |
 SPLIT | string string | ARRAY<STRING> | string_split({*})
-LOCATE CHARINDEX | string string | LONG | strpos({1}, {0})
-INSTR | string string | LONG | strpos({0}, {1})
+REGEXP_SPLIT | string string | ARRAY<STRING> | string_split_regex({*})
+STR_TO_MAP | string string string | MAP | map_from_entries(list_transform(string_split({0}, \
+{1}), lambda p: struct_pack(k := split_part(p, {2}, 1), v := split_part(p, {2}, 2))))
+TO_VARBINARY | string string | BINARY | CASE lower({1}) WHEN 'hex' THEN unhex({0}) WHEN \
+'base64' THEN from_base64({0}) WHEN 'utf-8' THEN encode({0}) END
+FROM_VARBINARY | any string | STRING | CASE lower({1}) WHEN 'hex' THEN hex({0}) WHEN 'base64' \
+THEN to_base64({0}) WHEN 'utf-8' THEN decode({0}) END
+JSON_EXTRACT | string string | STRING | json_extract_string(TRY_CAST({0} AS JSON), {1})
+LOCATE CHARINDEX | string string number? | LONG | strpos({1}, {0}) // \
+list_position(list_transform(range(1, len({1}) + 1), lambda i: i >= {2} AND \
+starts_with(substring({1}, i), {0})), TRUE)
+INSTR STRPOS | string string | LONG | strpos({0}, {1})
 ASCII | string | INTEGER |
 CHR | number | STRING | chr(CAST({0} AS INTEGER))
 REGEXP_LIKE | string string | BOOLEAN | regexp_matches({*})
@@ -56,13 +75,20 @@ DAYOFYEAR | time | INTEGER | CAST(dayofyear({0}) AS INTEGER)
 DAYOFWEEK | time | INTEGER | CAST(dayofweek({0}) + 1 AS INTEGER)
 SECONDS_BETWEEN | time time | LONG | date_diff('second', {0} :: TIMESTAMP, {1} :: TIMESTAMP)
 CONVERT_TIME_ZONE_FROM_UTC | time string | first | timezone({1}, timezone('UTC', {0} :: TIMESTAMP))
-EPOCH_TO_UTC_TIMESTAMP | number | TIMESTAMP | make_timestamp(CAST({0} AS BIGINT) * 1000000)
+EPOCH_TO_UTC_TIMESTAMP | number | TIMESTAMP | make_timestamp(CAST({0} AS BIGINT) * CASE WHEN \
+abs({0}) < 100000000000 THEN 1000000 ELSE 1000 END)
 ARRAY_SORT | array | same | list_sort({0})
 ARRAY_CONTAINS | array any | BOOLEAN | list_contains({*})
 CONTAINED_IN | any array | BOOLEAN | list_contains({1}, {0})
 ARRAY_DISTINCT | array | same | list_filter({0}, lambda x, i: list_position({0}, x) = i)
-ARRAY_CONCAT | array array | same | list_concat({*})
+ARRAY_CAT ARRAY_CONCAT | array array | same | list_concat({*})
 ARRAY_INTERSECT | array array | same | list_intersect({*})
+ARRAY_COMPLEMENT | array array | same | list_filter({0}, lambda x: NOT list_contains({1}, x))
+ARRAY_REMOVE | array any | first | list_filter({0}, lambda x: x IS DISTINCT FROM {1})
+ARRAY_UNION | array array | same | list_filter(list_concat({*}), lambda x, i: \
+list_position(list_concat({*}), x) = i)
+FLATTEN | array | element | flatten({0})
+EXPLODE | array | element | unnest({0})
 ARRAY_JOIN ARRAY_TO_STRING | array string | STRING | array_to_string({*})
 ARRAY_POSITION | array any | INTEGER | list_position({*})
 CARDINALITY ARRAY_SIZE | array | INTEGER | CAST(len({0}) AS INTEGER)
@@ -77,7 +103,7 @@ ANY_VALUE | any | same | min({0})
 COUNT | any any* | LONG | count({*})
 APPROX_COUNT_DISTINCT | any | LONG | count(DISTINCT {0})
 PERCENTILE APPROX_PERCENTILE | number number | DOUBLE | quantile_cont({0}, {1})
-COLLECT ARRAY_AGG | any | array | list({0} ORDER BY {0}) FILTER (WHERE {0} IS NOT NULL)
+COLLECT ARRAY_AGG | any | array | list({0} ORDER BY {0})
 """
 _WINDOW = """
 ROW_NUMBER RANK DENSE_RANK | | LONG |
@@ -92,7 +118,22 @@ CHARACTER_LENGTH LPAD RPAD LEFT RIGHT SUBSTR SPLIT_PART REPLACE TRANSLATE REGEXP
 ROUND ABS JSON_SERIALIZE CONVERT_TIME_ZONE_FROM_UTC
 """
 _REPEATS = 100
+_ALL = " // "
 _MARK = re.compile(r"\{(\*|name|nulls|\d)\}")
+
+
+def _summed(types: list[str]) -> str:
+    return types[0] if types[0] in {"DOUBLE", "DECIMAL(38,4)"} else "LONG"
+
+
+_RESULTS: Mapping[str, Callable[[list[str]], str]] = {
+    "same": wider,
+    "first": lambda types: types[0],
+    "last": lambda types: types[-1],
+    "element": lambda types: element_of(types[0]),
+    "array": lambda types: f"ARRAY<{types[0]}>",
+    "sum": _summed,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +166,13 @@ class Function:
         return all(fits(w, family(t)) for w, t in zip(wanted, types, strict=False))
 
     def result_type(self, types: list[str]) -> str:
-        match self.result:
-            case "same":
-                return wider(types)
-            case "first":
-                return types[0]
-            case "last":
-                return types[-1]
-            case "array":
-                return f"ARRAY<{types[0]}>"
-            case "sum":
-                return types[0] if types[0] in {"DOUBLE", "DECIMAL(38,4)"} else "LONG"
-            case _:
-                return self.result
+        derive = _RESULTS.get(self.result)
+        return derive(types) if derive else self.result
 
     def write(self, arguments: list[str], data_type: str) -> str:
-        text = self.template or self.name.lower() + "({*})"
+        least, _, most = self.template.partition(_ALL)
+        text = most if most and len(arguments) == len(self.families) else least
+        text = text or self.name.lower() + "({*})"
         values = {
             "*": ", ".join(arguments),
             "name": self.name.lower(),

@@ -12,6 +12,7 @@ from services.simulator.duck.bound import NEEDED_USERS, NONE, BoundQuery, Mode, 
 from services.simulator.duck.slots import fewest, merged, users_of
 from services.simulator.duck.types import NUMBER, family
 
+_AS_TEXT = frozenset({"ANY", "ROW", "INTERVAL", "MAP", "BINARY"})
 FLOOR = 2
 """Users behind every row that rests on users at all, also if no column asks for any."""
 
@@ -74,7 +75,7 @@ def _named(slot: Slot, prefix: str, number: int) -> Slot:
 
 def _shown(column: OutColumn) -> Column:
     bound = column.bound
-    data_type = "STRING" if bound.data_type in {"ANY", "ROW", "INTERVAL"} else bound.data_type
+    data_type = "STRING" if bound.data_type in _AS_TEXT else bound.data_type
     return Column(column.name, data_type, bound.role)
 
 
