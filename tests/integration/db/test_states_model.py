@@ -37,7 +37,7 @@ from tests.integration.builders import (
     make_request,
     make_workflow,
 )
-from tests.integration.db import states_model as moves
+from tests.integration.db import states_moves as moves
 from tests.integration.db.states_model import FINAL, Move
 from tests.integration.db.states_world import Actor, OnConnection, World, own_connection
 
