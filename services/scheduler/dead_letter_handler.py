@@ -37,6 +37,8 @@ _ABOUT_AN_EXECUTION: Final = {
     model.TYPE: model
     for model in (SubmitExecution, DownloadResult, CancelExecution, ReconcileExecution)
 }
+_REPLACED: Final = "\ufffd"
+"""In a stored body: something was here that is no text, so it is never sent again."""
 _ENDED_BY_PARKING: Final = (SubmitExecution.TYPE, DownloadResult.TYPE)
 
 
@@ -71,7 +73,7 @@ def _letter(received: ReceivedMessage, reason: str, execution_id: UUID | None) -
         queue=_storable(queue.removesuffix(".dead")),
         message_id=_storable(received.message_id),
         message_type=_storable(received.type) or None,
-        body=_storable(received.body.decode("utf-8", "replace")),
+        body=received.body.decode("utf-8", "replace").replace("\x00", _REPLACED),
         headers=_storable_headers(received.headers),
         correlation_id=received.correlation_id and _storable(received.correlation_id),
         reason=f"{reason}: {_storable(str(detail))}" if detail else reason,
@@ -99,8 +101,8 @@ def _mark_of(received: ReceivedMessage) -> UUID | None:
 
 
 def _storable(text: str) -> str:
-    """Postgres has no character NUL."""
-    return text.replace("\x00", "\ufffd")
+    """Postgres has no character NUL. One byte for one: AMQP bounds types and ids by bytes."""
+    return text.replace("\x00", "?")
 
 
 def _storable_headers(headers: Mapping[str, HeaderValue]) -> dict[str, HeaderValue]:

@@ -67,9 +67,15 @@ def _rows(records: list[Record]) -> list[OutboxRow]:
             id=record["id"],
             message_id=record["message_id"],
             message_type=record["message_type"],
-            body=json.dumps(record["body"], separators=(",", ":")).encode(),
+            body=_body(record),
             correlation_id=record["correlation_id"],
             headers=record["headers"],
         )
         for record in records
     ]
+
+
+def _body(record: Record) -> bytes:
+    if record["raw_body"] is not None:
+        return str(record["raw_body"]).encode()
+    return json.dumps(record["body"], separators=(",", ":")).encode()

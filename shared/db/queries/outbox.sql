@@ -9,11 +9,11 @@ with left_behind as (
 )
 update outbox o set claim = $1, available_at = clock_timestamp() + $3::interval
   from left_behind l where o.id = l.id
-returning o.id, o.message_id, o.message_type, o.body, o.correlation_id, o.headers
+returning o.id, o.message_id, o.message_type, o.body, o.raw_body, o.correlation_id, o.headers
 
 -- name: fresh_batch
 -- The quick way, just after a commit of ours: born leased to us, so no claim is needed.
-select id, message_id, message_type, body, correlation_id, headers from outbox
+select id, message_id, message_type, body, raw_body, correlation_id, headers from outbox
  where claim = $1 and available_at > statement_timestamp() order by id limit $2
 
 -- name: delete_published

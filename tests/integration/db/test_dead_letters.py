@@ -109,9 +109,9 @@ async def test_a_message_is_sent_again_into_its_own_queue_under_its_own_id(
 
     (message,) = await sent(letters)
     assert str(message["message_id"]) == message_id
-    assert (message["message_type"], message["body"]) == (
+    assert (message["message_type"], message["raw_body"]) == (
         "cancel_execution.v1",
-        {"execution_id": "0190"},
+        '{"execution_id": "0190"}',
     )
     assert message["headers"] == {
         "x-queue": QUEUE,
@@ -121,6 +121,16 @@ async def test_a_message_is_sent_again_into_its_own_queue_under_its_own_id(
         "amcflow-redrive": str(await mark_of(letters)),
     }
     assert await kinds(letters, letter) == [("parked", None), ("redriven", "anna")]
+
+
+async def test_headers_that_amqp_could_not_hold_stay_behind(letters: DeadLetters) -> None:
+    given = {"fraction": 1e20, "half": 0.5, "large": 10**30, "count": -7, "flag": True, "text": "t"}
+    letter = await park(letters, headers=given)
+
+    await redrive(letters, letter)
+
+    headers = (await sent(letters))[0]["headers"]
+    assert {name for name in given if name in headers} == {"count", "flag", "text"}
 
 
 async def test_two_people_at_once_send_it_once(letters: DeadLetters) -> None:
@@ -189,7 +199,9 @@ async def test_what_is_about_an_ended_execution_is_left_alone(
     assert (await letters.get(letter)).status == "open"
 
 
-@pytest.mark.parametrize("body", ["", "no json", '{"a": "\\u0000"}', "[" * 50_000])
+@pytest.mark.parametrize(
+    "body", ["", "no json", '{"a": "\\u0000"}', "[" * 50_000, '{"a": "\ufffd"}']
+)
 async def test_what_is_not_json_is_never_sent(letters: DeadLetters, body: str) -> None:
     letter = await park(letters, body=body)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from shared.db.dead_letters import DeadLetter, DeadLetters
 from shared.db.outbox import Outbox
 from shared.db.pool import Connection, Database, open_database
 from tests.integration.builders import until
@@ -242,3 +243,27 @@ async def test_what_one_relay_could_not_send_another_sends_long_before_the_lease
 
         async with relay(database, broker.topology, broker.url, lease=hour):
             await broker.arrived(broker.topology.poll_instance.name, 3)
+
+
+async def test_a_parked_message_leaves_again_to_the_letter(
+    database: Database, broker: Broker
+) -> None:
+    letters, queue = DeadLetters(database), broker.topology.poll_instance.name
+    body = '{"n": 1e300, "digits": ' + "9" * 5000 + ', "text": "é\\u00e9", "n": 2}'
+    headers = {"half": 0.5, "x-death": "stays", "n?": "v", "count": 3}
+    await letters.record(
+        DeadLetter(queue, "no uuid", "t" * 255, body, headers, "c" * 255, "bug", reply_to="r" * 255)
+    )
+
+    async with relay(database, broker.topology, broker.url) as at_work:
+        await letters.redrive(1, by="anna", queues=[queue])
+        at_work.wake()
+        (message,) = await broker.arrived(queue, 1)
+
+    assert message.body == body.encode()
+    assert (message.type, message.correlation_id, message.reply_to) == (
+        "t" * 255,
+        "c" * 255,
+        "r" * 255,
+    )
+    assert set(message.headers) - {"x-delivery-count"} == {"n?", "count", "amcflow-redrive"}

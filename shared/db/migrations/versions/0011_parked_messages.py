@@ -23,6 +23,11 @@ UP = [
         "message carries it, so that one that is parked once more is known again.'"
     ),
     "create index dead_letters_open on dead_letters (id) where settled_at is null",
+    "alter table outbox add column raw_body text",
+    (
+        "comment on column outbox.raw_body is 'What to publish instead of body: a message of others, "
+        "to the letter. Going through JSON would change its numbers.'"
+    ),
     """
     create table dead_letter_events (
       id bigint generated always as identity primary key,
@@ -82,7 +87,7 @@ UP = [
     """
     create function redrive_parked_v1(p_letter bigint, p_by text, p_queues text[]) returns text
     language plpgsql as $$
-    declare l dead_letters; content jsonb; mark uuid := gen_random_uuid();
+    declare l dead_letters; mark uuid := gen_random_uuid();
     begin
       select * into l from dead_letters where id = p_letter for no key update;
       if not found then return null; end if;
@@ -92,18 +97,21 @@ UP = [
                     and state in ('completed', 'failed', 'cancelled')) then
         return 'ended';
       end if;
+      if strpos(l.body, chr(65533)) > 0 then return 'unreadable'; end if;
       begin
-        content := l.body::jsonb;
-      exception when data_exception or program_limit_exceeded or statement_too_complex then
+        perform l.body::jsonb;
+      exception when data_exception or program_limit_exceeded then
         return 'unreadable';
       end;
-      insert into outbox (message_id, message_type, body, correlation_id, headers)
+      insert into outbox (message_id, message_type, body, raw_body, correlation_id, headers)
       values (case when l.message_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
                    then l.message_id::uuid
                    else md5(l.queue || ' ' || l.message_id)::uuid end,
-              coalesce(l.message_type, ''), content, l.correlation_id,
+              coalesce(l.message_type, ''), '{}', l.body, l.correlation_id,
               coalesce((select jsonb_object_agg(key, value) from jsonb_each(l.headers)
-                         where key not like 'x-%' or key = 'x-owner'), '{}')
+                         where (key not like 'x-%' or key = 'x-owner')
+                           and (jsonb_typeof(value) in ('string', 'boolean')
+                                or value::text ~ '^-?[0-9]{1,18}$')), '{}')
               || jsonb_build_object('x-queue', l.queue, 'amcflow-redrive', mark)
               || case when l.reply_to is null then '{}'
                       else jsonb_build_object('x-reply-to', l.reply_to) end);
@@ -119,7 +127,8 @@ UP = [
         "comment on function redrive_parked_v1 is 'Sends a parked message again, straight into its "
         "queue: sent. Nothing is sent otherwise: redriven or discarded, if somebody was first; "
         "unknown_queue, if it names none of p_queues; ended, if the execution it is about has; "
-        "unreadable, if its body is no JSON; null, if there is no such message.'"
+        "unreadable, if its body is no JSON; null, if there is no such message. Headers of the broker and fractions stay behind: a number that AMQP "
+        "cannot hold would end whoever publishes it.'"
     ),
     """
     create function discard_parked_v1(p_letter bigint, p_by text, p_reason text) returns text
@@ -143,6 +152,7 @@ DOWN = [
     "drop function redrive_parked_v1",
     "drop function record_parked_v1",
     "drop table dead_letter_events",
+    "alter table outbox drop column raw_body",
     "drop index dead_letters_open",
     """
     alter table dead_letters
