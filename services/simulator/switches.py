@@ -30,6 +30,8 @@ class Switches(BaseModel):
     undeclared_parameters: Literal["create", "run"] = "create"
     """Where an undeclared CUSTOM_PARAMETER is refused."""
     expired_token_status: Literal[401, 403] = 401
+    unauthorized_code: Literal["word", "number"] = "word"
+    """`code` in the body of a 401: UNAUTHORIZED, or the status as everywhere else."""
     unavailable_download_status: Literal[400, 404] = 400
     unknown_workflow_status: Literal[400, 404] = 400
     unknown_schedule_status: Literal[400, 404] = 404
@@ -69,6 +71,10 @@ class Switches(BaseModel):
     """Lists of executions show what was true so many seconds ago."""
     refuse_what_cannot_run: bool = False
     """A query that --engine duckdb cannot run is refused when it is saved, not when it runs."""
+    one_access_token: bool = False
+    """A refresh ends the grant's older access tokens."""
+    sql_line_ends: Literal["accept", "refuse"] = "accept"
+    """Line ends and tabs in sqlQuery, which the guide asks to leave out."""
     basic_client_login: bool = True
     """The token endpoint takes client_id and client_secret by HTTP Basic as well."""
     rotate_refresh_tokens: bool = False

@@ -136,6 +136,11 @@ class Tokens:
             return None
         return found
 
+    def expire_all_of(self, grant: Grant) -> None:
+        """Every access token of one grant is dead."""
+        live = self.access_tokens.items()
+        self.access_tokens = {key: known for key, known in live if known.grant is not grant}
+
     def expire(self, token: str) -> None:
         self.access_tokens.pop(token, None)
 

@@ -66,5 +66,7 @@ class Door:
     def _unauthorized(self, request: Request) -> Refusal:
         if self.simulator.switches.expired_token_status == 403:  # noqa: PLR2004  an HTTP status
             return Refusal(403, "HTTP 403 Forbidden")
-        extra = {"code": "UNAUTHORIZED", "requestId": str(request.state.request_id)}
+        extra = {"requestId": str(request.state.request_id)}
+        if self.simulator.switches.unauthorized_code == "word":
+            extra["code"] = "UNAUTHORIZED"
         return Refusal(401, "HTTP 401 Unauthorized", extra=extra)

@@ -80,6 +80,8 @@ class Login:
             body = {"error": failure.error, "error_description": failure.description}
             body["request_id"] = str(request.state.request_id)
             return Response(json.dumps(body), failure.status, media_type="application/json")
+        if self.simulator.switches.one_access_token:
+            tokens.expire_all_of(grant)
         body = {
             "access_token": tokens.issue(grant),
             "refresh_token": grant.refresh_token,

@@ -33,6 +33,14 @@ _MARKETPLACES = {
     "A1VC38T7YXB528": ("JP", "JPY", "Asia/Tokyo"),
     "A21TJRUUN4KGV": ("IN", "INR", "Asia/Kolkata"),
 }
+# The start of an Ads host's name -> the countries whose profiles it has.
+_REGIONS = {
+    "advertising-api-eu.": frozenset(
+        {"UK", "DE", "FR", "IT", "ES", "NL", "SE", "TR", "SA", "AE", "IN"}
+    ),
+    "advertising-api-fe.": frozenset({"AU", "JP"}),
+    "advertising-api.": frozenset({"US", "CA", "MX", "BR"}),
+}
 _USER = {
     "email": "advertiser@simulator.invalid",
     "name": "Simulated Advertiser",
@@ -56,15 +64,17 @@ class Profiles:
         ]
 
     async def list_profiles(self, request: Request) -> Response:
-        """A bare array; other types than seller are none."""
+        """A bare array, of the host's region if it is one of Amazon's; no types but seller."""
         allowed = self.door.token(request).grant.accounts
         kinds = request.query_params.get("profileTypeFilter") or _TYPE
         wanted = _TYPE in kinds.lower().split(",")
-        shown = [
+        countries = _countries(request.headers.get("host", ""))
+        found = [
             _profile(account)
             for entity, account in sorted(self.simulator.world.accounts.items())
             if wanted and (allowed is None or entity in allowed)
         ]
+        shown = [one for one in found if countries is None or one["countryCode"] in countries]
         return Response(json.dumps(shown), 200, media_type=JSON)
 
     async def user(self, request: Request) -> Response:
@@ -86,6 +96,11 @@ class Profiles:
             text = "The access token does not have the scope profile"
             return _error(request, 403, "insufficient_scope", text)
         return Response(json.dumps(_USER), 200, media_type=JSON)
+
+
+def _countries(host: str) -> frozenset[str] | None:
+    """Those of the region that the host serves; None for a host that is not Amazon's."""
+    return next((found for start, found in _REGIONS.items() if host.startswith(start)), None)
 
 
 def _error(request: Request, status: int, error: str, description: str) -> Response:

@@ -33,6 +33,8 @@ def compile_workflow(
         # What an operation of `query` says is not published: nobody outside Amazon can run it.
         named = "" if body.query is None else " The simulator cannot run the operations of query."
         raise Refusal(400, f"sqlQuery must be provided.{named}")
+    if switches.sql_line_ends == "refuse" and re.search(r"[\r\n\t]", body.sql_query):
+        raise _uncompilable(workflow_id, "sqlQuery must not contain line ends or tabs.")
     runnable = switches.refuse_what_cannot_run
     try:
         workflow = Workflow(body, compiled(body, sandbox=sandbox, runnable=runnable))

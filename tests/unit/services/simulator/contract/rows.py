@@ -67,6 +67,7 @@ ROWS = {
     "s1_5_skip_publish": "runs without results",
     "s1_5_synthetic_data": "REJECTED on a sandbox without it",
     "s1_5_timeout": "900 to 86400, default 21600, strings too",
+    "s1_5_aggregation_controls": "disableAggregationControls is echoed",
     "s1_5_max_certified_time": "older data",
     "s1_5_advertisers": "id, type, marketplaceId",
     "s1_5_accepted_extras": "ignoreDataGaps echoed, others ignored",
@@ -119,6 +120,7 @@ ROWS = {
     "s2_instance_get_and_put": "wrapped",
     "s2_instance_delete": "204 once creation has finished",
     "s2_instance_members": "as captured",
+    "s2_limits": "4000 instances, 2000 advertisers",
     "s2_join_rule": "accountId + marketplaceId open the account's instances",
     "s2_advertisers": "type, totalCount, nextToken null",
     "s2_advertiser_updates": "PENDING, UPDATING, COMPLETE, REJECTED; at most 10",
@@ -138,5 +140,6 @@ LEFT_OUT = {
     "1.5 additionalAcrResultsReceivers": "clean rooms: accepted, without effect",
     "1.6 acr members": "clean rooms: never shown",
     "2 collaboration and id mapping": "clean rooms",
-    "2 410 of the legacy API": "another host",
+    "2 instant-access instances": "none is invented: no call on an instance is unsupported",
+    "2 410 of the legacy API": "another host, switched off by Amazon",
 }

@@ -112,6 +112,39 @@ async def test_s1_4_other_members_are_echoed(client, base, save):
     assert (await save("x", privacyFilteringBehavior="KEEP")).status_code == 400
 
 
+async def test_s1_4_workflow_id_is_not_changed_by_an_update(client, base, save):
+    await save()
+    await client.put(f"{base}/workflows/wf", json={"workflowId": "other", "sqlQuery": SQL})
+
+    listed = (await client.get(f"{base}/workflows")).json()["workflows"]
+
+    assert [workflow["workflowId"] for workflow in listed] == ["wf"]
+
+
+DATA_TYPES = (
+    "BINARY BOOLEAN BYTE CALENDAR_INTERVAL DATE DECIMAL DOUBLE FLOAT INTEGER LONG SHORT STRING"
+    " TIMESTAMP"
+)
+
+
+@pytest.mark.parametrize("word", DATA_TYPES.split())
+async def test_s1_4_input_parameters_have_every_type_of_the_schema(client, base, save, word):
+    given = [{"columnType": "METRIC", "dataType": word, "defaultValue": "1", "name": "p"}]
+    await save(inputParameters=given)
+
+    shown = (await client.get(f"{base}/workflows/wf")).json()
+
+    assert shown["inputParameters"] == given
+
+
+@pytest.mark.parametrize(("choice", "status"), [("accept", 200), ("refuse", 400)])
+async def test_s1_4_sql_query_with_line_ends_follows_a_switch(client, save, choice, status):
+    await client.put("/_simulator/switches", json={"sql_line_ends": choice})
+
+    assert (await save("one", SQL)).status_code == 200
+    assert (await save("two", SQL.replace(" ", "\n\t"))).status_code == status
+
+
 async def test_s1_4_null_members_are_left_out(client, base, save):
     await save(inputSchema=None, outputFormat=None)
 
@@ -305,6 +338,14 @@ async def test_s1_5_max_certified_time_moves_the_named_windows_back(done, run):
     assert old["timeWindowEnd"] == "2026-03-10T00:00:00Z"
     assert (await run(maxCertifiedTime="yesterday")).status_code == 400
     assert (await run(maxDimensionTime="2026-03-10")).status_code == 400
+
+
+async def test_s1_5_aggregation_controls_are_echoed(run):
+    assert (await run()).json()["disableAggregationControls"] is False
+    shown = (await run(disableAggregationControls="true", requireSyntheticData=True)).json()
+
+    assert shown["disableAggregationControls"] is True
+    assert shown["requireSyntheticData"] is True
 
 
 async def test_s1_5_advertisers_restrict_and_are_echoed(run):

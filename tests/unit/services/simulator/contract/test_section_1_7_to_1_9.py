@@ -60,6 +60,20 @@ async def test_s1_7_sql_positions_are_calcites(save, sql, cause):
     assert details.endswith(cause)
 
 
+@pytest.mark.parametrize(("kind", "code"), [("word", "UNAUTHORIZED"), ("number", "401")])
+async def test_s1_7_body_of_a_401_follows_its_switch(client, kind, code):
+    await client.put("/_simulator/switches", json={"unauthorized_code": kind})
+
+    answer = await client.get("/amc/accounts", headers={"Authorization": "Bearer x"})
+
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "code": code,
+        "details": "HTTP 401 Unauthorized",
+        "requestId": answer.headers["x-amz-rid"],
+    }
+
+
 async def test_s1_7_terms_must_be_accepted_by_a_switch(client, base):
     await client.put("/_simulator/switches", json={"terms_accepted": False})
 
@@ -209,7 +223,25 @@ async def test_s1_9_data_source_members_follow_their_switches(client, base, shap
 
 @pytest.mark.parametrize(
     ("marketplace", "country"),
-    [("ATVPDKIKX0DER", "US"), ("A1F83G8C2ARO7P", "UK"), ("A1VC38T7YXB528", "JP")],
+    [
+        ("ATVPDKIKX0DER", "US"),
+        ("A2EUQ1WTGCTBG2", "CA"),
+        ("A1AM78C64UM0Y8", "MX"),
+        ("A2Q3Y263D00KWC", "BR"),
+        ("A1F83G8C2ARO7P", "UK"),
+        ("A1PA6795UKMFR9", "DE"),
+        ("A13V1IB3VIYZZH", "FR"),
+        ("APJ6JRA9NG5V4", "IT"),
+        ("A1RKKUPIHCS9HS", "ES"),
+        ("A1805IZSGTT6HS", "NL"),
+        ("A2NODRKZP88ZB9", "SE"),
+        ("A33AVAJ2PDY3EV", "TR"),
+        ("A17E79C6D8DWNP", "SA"),
+        ("A2VIGQ35RCS4UG", "AE"),
+        ("A39IBJ37TRP1C6", "AU"),
+        ("A1VC38T7YXB528", "JP"),
+        ("A21TJRUUN4KGV", "IN"),
+    ],
 )
 async def test_s1_9_marketplaces_have_their_countries(client, marketplace, country):
     entry = {"accountId": "ENTITYNEW", "marketplaceId": marketplace}

@@ -197,6 +197,29 @@ async def test_s2_update_customer_aws_account_answers_a_template_url(client):
     assert (got["awsAccountId"], got["s3BucketName"]) == ("123456789012", "My--bucket")
 
 
+async def test_s2_limits_are_4000_instances_an_account(client):
+    entries = [{"instanceId": f"i{n}", "accountId": "ENTITY1SIMNORTHWIND"} for n in range(3998)]
+    await client.post("/_simulator/world", json={"instances": entries})
+
+    answer = await client.post("/amc/instances", json={"instanceName": "One more"})
+
+    assert answer.status_code == 400
+    assert "4000" in answer.json()["details"]
+
+
+async def test_s2_limits_are_2000_advertisers_an_instance(client, later):
+    path = "/amc/instances/amcsimnwus1/advertisers"
+    for first in range(0, 2000, 10):
+        added = [{"id": f"x{n}", "type": "DISPLAY"} for n in range(first, first + 10)]
+        made = await client.post(f"{path}/updates", json={"advertisersToAdd": added})
+        later(60)
+    # Two were there from the beginning: the last ten were too many.
+    shown = await client.get(f"{path}/updates/{made.json()['advertiserUpdate']['updateId']}")
+
+    assert shown.json()["advertiserUpdate"]["status"] == "REJECTED"
+    assert (await client.get(f"{path}?limit=1")).json()["totalCount"] == 1992
+
+
 async def test_s2_errors_can_have_message_and_request_id_by_a_switch(client):
     await client.put("/_simulator/switches", json={"administration_errors": "message"})
 

@@ -236,6 +236,28 @@ async def test_s3_scope_campaign_management_is_needed_for_amc(http, asked, secre
     assert (await http.get("/amc/accounts", headers=headers)).status_code == 403
 
 
+@pytest.mark.parametrize("one", [False, True])
+async def test_s3_token_answer_leaves_older_access_tokens_alive_but_by_a_switch(client, one):
+    await client.put("/_simulator/switches", json={"one_access_token": one})
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": "Atzr|sim-default",
+        "client_id": client.headers["Amazon-Advertising-API-ClientId"],
+        "client_secret": "simulator-client-secret-not-a-real-one",
+    }
+    tokens = [
+        (await client.post("/auth/o2/token", data=form)).json()["access_token"] for _ in range(2)
+    ]
+
+    statuses = [
+        (await client.get("/amc/accounts", headers={"Authorization": f"Bearer {t}"})).status_code
+        for t in tokens
+    ]
+
+    assert all(len(token) <= 2048 for token in tokens)
+    assert statuses == [401 if one else 200, 200]
+
+
 async def test_s3_profiles_are_a_bare_array(client):
     shown = (await client.get("/v2/profiles?apiProgram=campaign&accessLevel=edit")).json()
     none = (await client.get("/v2/profiles?profileTypeFilter=vendor,agency")).json()
@@ -247,6 +269,21 @@ async def test_s3_profiles_are_a_bare_array(client):
     assert isinstance(shown[0]["profileId"], int)
     assert shown[0]["accountInfo"].keys() >= {"marketplaceStringId", "id", "type", "name"}
     assert none == []
+
+
+@pytest.mark.parametrize(
+    ("host", "countries"),
+    [
+        ("advertising-api.amazon.com", ["US"]),
+        ("advertising-api-eu.amazon.com", ["DE"]),
+        ("advertising-api-fe.amazon.com", []),
+        ("127.0.0.1:8090", ["US", "DE"]),
+    ],
+)
+async def test_s3_profiles_are_those_of_the_hosts_region(client, host, countries):
+    shown = (await client.get("/v2/profiles", headers={"Host": host})).json()
+
+    assert [profile["countryCode"] for profile in shown] == countries
 
 
 async def test_s3_profile_account_id_is_not_the_amc_account_id(client):
