@@ -187,9 +187,12 @@ select i.id as instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.
 select arm_timer_v1($1, $2, $3, $4)
 
 -- name: set_timer
--- Its guard has moved it on; this is the moment it is really wanted.
+-- Its guard has moved it on; this is the moment it is really wanted. Not of an execution that has
+-- ended meanwhile: nobody would take its timer away.
 insert into timers (kind, key, due_at, command)
-values ($1, $2, clock_timestamp() + $3::interval, $4)
+select $1, $2::text, clock_timestamp() + $3::interval, $4
+ where exists (select from workflow_executions
+                where id = $2::text::uuid and state in ('submitting', 'pending', 'running'))
 on conflict (kind, key) do update set due_at = excluded.due_at
 
 -- name: disarm_timer

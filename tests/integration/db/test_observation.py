@@ -48,6 +48,16 @@ async def test_amcs_word_makes_a_cancellation_we_asked_for_final(
     assert (row["state"], row["error_code"], row["amc_status"]) == ("cancelled", None, "CANCELLED")
 
 
+async def test_a_cancellation_is_not_repeated_once_its_execution_has_ended(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    ended = await make_execution(database, instance, workflow, "cancelled")
+
+    await Cancellations(database).try_again(ended, wait=timedelta(seconds=60))
+
+    assert await database.fetch("select key from timers where kind = 'cancel_execution'") == []
+
+
 async def test_what_has_ended_at_amc_is_not_asked_to_end_again(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
