@@ -189,8 +189,7 @@ class Round:
 
     def _unrest(self) -> list[str]:
         ids = [place.id for place in self.places]
-        (row,) = self.town.sql(_UNREST, ids)
-        reasons = [name for name, count in row.items() if count]
+        reasons = [row["what"] for row in self.town.sql(_UNREST, ids)]
         if reasons:
             return reasons
         active = [
@@ -237,14 +236,19 @@ class Round:
 
 _UNREST = """
 with ours as (
-  select id, account_id from amc_instances where amc_instance_id = any($1)
+  select e.id, e.state from workflow_executions e join amc_instances i on i.id = e.instance_id
+   where i.amc_instance_id = any($1)
 )
-select (select count(*) from workflow_executions
-         where instance_id in (select id from ours)
-           and state not in ('completed', 'failed', 'cancelled')) as open_executions,
-       (select count(*) from outbox) as outbox,
-       (select count(*) from timers t join workflow_executions e on t.key = e.id::text
-         where e.instance_id in (select id from ours)) as timers_of_executions,
-       (select count(*) from stray_executions
-         where instance_id in (select id from ours) and cancelled_at is null) as strays
+select distinct 'an execution that is ' || state as what from ours
+ where state not in ('completed', 'failed', 'cancelled')
+union all
+select distinct 'outbox: ' || message_type from outbox
+union all
+select distinct 'timer: ' || t.kind || ' of one that is ' || o.state
+  from timers t join ours o on o.id::text = t.key
+union all
+select 'a stray' from stray_executions s
+  join amc_instances i on i.id = s.instance_id
+ where i.amc_instance_id = any($1) and s.cancelled_at is null
+ limit 20
 """
