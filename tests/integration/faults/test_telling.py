@@ -1,0 +1,52 @@
+"""A teller that ends between publishing and remembering: some events come twice, none is missed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from services.scheduler.teller import Teller
+from shared.db.events import EventLog, EventTail
+from shared.db.pool import Database
+from shared.db.telling import Telling
+from shared.domain.errors import DatabaseUnavailable
+from shared.messaging.envelope import OutgoingMessage
+from shared.messaging.publisher import Receipt
+from shared.messaging.topology import Topology
+from tests.integration.faults.conftest import Town
+from tests.integration.workers.conftest import Flaky
+
+
+@dataclass
+class Heard:
+    """What listeners hear of a broker that takes everything."""
+
+    ids: list[UUID] = field(default_factory=list)
+
+    async def publish_many(self, messages: Sequence[OutgoingMessage]) -> list[Receipt]:
+        self.ids += [message.message_id for message in messages]
+        return [Receipt(message.message_id) for message in messages]
+
+
+async def tell(database: Database, heard: Heard, positions: object) -> None:
+    """One teller from its start to its end."""
+    tail = EventTail(EventLog(database), await Telling(database).position())
+    await Teller(tail, positions, heard, Topology())._tell()  # type: ignore[arg-type]
+
+
+async def test_a_teller_that_dies_before_it_remembers_tells_again_and_misses_nothing(
+    town: Town,
+) -> None:
+    database, first, second = town.bench.database, Heard(), Heard()
+    for _ in range(3):
+        await town.bench.submit(await town.bench.execution())
+    dying = Flaky(Telling(database), "remember", DatabaseUnavailable("away"))
+
+    with pytest.raises(DatabaseUnavailable):
+        await tell(database, first, dying)
+    await town.bench.submit(await town.bench.execution())
+    await tell(database, second, Telling(database))
+
+    assert len(set(first.ids)) >= 3
+    assert set(first.ids) < set(second.ids)
