@@ -58,7 +58,6 @@ def serve(settings: SimulatorSettings) -> None:
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()
     StoppableServer(config).run(sockets=[opened])
-    gc.unfreeze()
     # What stays frozen at the end of the process looks leaked to DuckDB's binding, which says so.
     gc.unfreeze()
     if simulator.engine.runs is not None:
