@@ -15,6 +15,7 @@ MEASURES = {
     "sponsored_ads_traffic": ("clicks", "spend"),
     "EXTEND_TIME_WINDOW('dsp_clicks', 'P1D', 'P0D')": ("clicks",),
 }
+LIMITS = st.sampled_from([0, 0, 0, 1, 2, 4])
 TIMES = {"dsp_impressions": "impression_hour_utc", "sponsored_ads_traffic": "event_hour_utc"}
 
 
@@ -73,7 +74,7 @@ def keys(draw, alias: str = "t") -> str:
         _picked(
             f"{alias}.k",
             f"{alias}.k",
-            f"CASE WHEN {alias}.a > {draw(st.integers(1, 6))} THEN 'many' ELSE 'few' END",
+            f"CASE WHEN {alias}.a > {draw(LIMITS)} THEN 'many' ELSE 'few' END",
             f"CASE WHEN {alias}.b > 0 THEN {alias}.k ELSE 'none' END",
             "'all'",
         )
@@ -83,7 +84,7 @@ def keys(draw, alias: str = "t") -> str:
 @st.composite
 def conditions(draw, depth: int, *, user: bool) -> str:
     """Of rows of a relation t; some look at what few users stand behind, some at sub-queries."""
-    number = draw(st.integers(0, 4))
+    number = draw(LIMITS)
     other = draw(relations(depth - 1, user=user))
     plain = draw(relations(depth - 1, user=False))
     texts = [

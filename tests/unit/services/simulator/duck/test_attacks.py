@@ -65,7 +65,7 @@ ATTACKS = {
     "an outer join's equality of others": "SELECT i.campaign AS k, COUNT(*) AS a"
     " FROM dsp_impressions i JOIN dsp_impressions j ON i.campaign = j.campaign"
     " AND j.impression_dt_utc = {rare} LEFT JOIN dsp_clicks c ON i.user_id = j.user_id AND"
-    " c.clicks > 5 GROUP BY 1",
+    " c.clicks < 0 GROUP BY 1",
     "two equalities of an outer join": "SELECT i.campaign AS k, COUNT(*) AS a"
     " FROM dsp_impressions i JOIN dsp_impressions j ON i.campaign = j.campaign"
     " AND j.impression_dt_utc = {rare} LEFT JOIN dsp_clicks c ON c.user_id = i.user_id AND"
@@ -73,7 +73,7 @@ ATTACKS = {
     "an id that an outer join left out": "SELECT x.k, SUM(x.b) AS b FROM"
     " (SELECT c.user_id, i.campaign AS k, " + FEW.replace("impression_dt", "i.impression_dt") +
     " AS b, COUNT(*) AS a FROM dsp_impressions i LEFT JOIN dsp_clicks c ON c.user_id = i.user_id"
-    " AND c.clicks > 5 GROUP BY c.user_id, i.campaign) x GROUP BY x.k",
+    " AND c.clicks < 0 GROUP BY c.user_id, i.campaign) x GROUP BY x.k",
     "a value without its nulls": "SELECT t.k, SUM(t.b) AS b FROM (SELECT campaign AS k,"
     " FIRST_VALUE(CASE WHEN impression_dt_utc = {rare} THEN 7 END) IGNORE NULLS"
     " OVER (ORDER BY user_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS b"
