@@ -31,6 +31,7 @@ from shared.domain.errors import (
     AmcflowError,
     ConflictError,
     PermanentError,
+    PermitExpired,
     ResultGone,
     ResultTooLarge,
     ResultUnavailable,
@@ -49,6 +50,7 @@ LINK_ATTEMPTS: Final = 3
 MAX_POSTPONED: Final = 60
 """With the waits of `PACE` some four hours; a result out of reach until then is gone."""
 _AFTER_A_BUG: Final = timedelta(minutes=1)
+_AFTER_A_MISSED_TURN: Final = timedelta(milliseconds=500)
 PACE: Final = partial(backoff, first=timedelta(seconds=4), longest=timedelta(minutes=5))
 _GIVE_BACK_SECONDS: Final = 5.0
 
@@ -226,7 +228,9 @@ class DownloadHandler:
         await self._fail(claim, ResultTooLarge(reason) if is_full else ResultGone(reason))
 
     async def _postpone(self, claim: DownloadClaim, error: TransientError) -> None:
-        wait = error.wait or self.pace(claim.postponed_count)
+        # A turn that was missed says nothing about the result: it is taken again soon.
+        missed = _AFTER_A_MISSED_TURN if isinstance(error, PermitExpired) else None
+        wait = error.wait or missed or self.pace(claim.postponed_count)
         await self.executions.postpone(claim, wait=wait, reason=error.message)
         log.info("download_postponed", code=error.code, seconds=wait.total_seconds())
 

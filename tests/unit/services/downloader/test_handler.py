@@ -19,6 +19,7 @@ from shared.domain.claims import Destination, DownloadClaim, Login
 from shared.domain.errors import (
     AmcflowError,
     DatabaseUnavailable,
+    PermitExpired,
     ResultGone,
     ResultMalformed,
     ResultUnavailable,
@@ -97,7 +98,7 @@ class World:
         self.moves.append(f"failed: {error.code}")
 
     async def postpone(self, claim: DownloadClaim, *, wait: timedelta, reason: str) -> None:
-        self.moves.append(f"postponed: {wait.total_seconds():.0f} s")
+        self.moves.append(f"postponed: {wait.total_seconds():g} s")
 
     async def acknowledge(self) -> None:
         self.moves.append("acknowledged")
@@ -231,6 +232,7 @@ async def test_a_full_disk_is_waited_for_as_long_as_a_result_out_of_reach(
         (ResultGone(), "failed: result_gone"),
         (ResultMalformed("line 3"), "failed: result_malformed"),
         (TokenExpired(), "postponed: 4 s"),
+        (PermitExpired(), "postponed: 0.5 s"),
         (DatabaseUnavailable(wait=timedelta(seconds=9)), "postponed: 9 s"),
     ],
 )
