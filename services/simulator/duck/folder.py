@@ -123,7 +123,8 @@ class DataFolder:
 
     def _generate(self, plan: DataPlan, path: Path) -> None:
         with self._slots:
-            with self._child([*self.command, json.dumps(asdict(plan)), str(path)]) as child:
+            told = (json.dumps(asdict(plan)), str(path), str(os.getpid()))
+            with self._child([*self.command, *told]) as child:
                 try:
                     _, errors = child.communicate(timeout=_SECONDS)
                 except subprocess.TimeoutExpired:

@@ -1,5 +1,7 @@
-"""Writes one data file: `python -m services.simulator.duck.generator PLAN PATH`, in a process of
-its own, so that the memory it takes is given back. The file appears complete or not at all.
+"""Writes one data file: `python -m services.simulator.duck.generator PLAN PATH PARENT`.
+
+In a process of its own, so that the memory it takes is given back. The file appears complete or
+not at all.
 """
 
 import json
@@ -44,8 +46,9 @@ _CHUNKS_AT_ONCE = 5
 """In one transaction: each costs time, and what it has not committed costs memory."""
 
 
-def generate(plan: DataPlan, path: Path) -> None:
-    """Writes the file of a plan; another process may do the same at the same time."""
+def generate(plan: DataPlan, path: Path, asker: int | None = None) -> None:
+    """Writes the file of a plan; another process may do the same at the same time. Ends, by
+    SystemExit, when the process that asked for it is not the parent any more."""
     partial = path.with_suffix(f".{os.getpid()}.partial")
     partial.unlink(missing_ok=True)
     with duckdb.connect(str(partial), config={"threads": 1, "memory_limit": _MEMORY}) as connection:
@@ -55,6 +58,8 @@ def generate(plan: DataPlan, path: Path) -> None:
         _write_dimensions(connection, plan, ads, products)
         habits = make_habits(plan, ads, len(products) // 3)
         for number, facts in enumerate(chunks(plan, habits), start=1):
+            if asker is not None and os.getppid() != asker:
+                sys.exit("whoever asked for these data is gone")
             for name, columns in facts.items():
                 _write(connection, name, _table(columns))
             if not number % _CHUNKS_AT_ONCE:
@@ -104,4 +109,4 @@ def _write(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> 
 
 
 if __name__ == "__main__":
-    generate(DataPlan(**json.loads(sys.argv[1])), Path(sys.argv[2]))
+    generate(DataPlan(**json.loads(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3]))

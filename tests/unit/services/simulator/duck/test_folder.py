@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 
 from services.simulator.duck.folder import DataFolder, DataUnavailableError
+from services.simulator.duck.generator import generate
 from services.simulator.duck.locks import FileLock
 from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.runner import Job, Runner
@@ -153,6 +154,14 @@ def test_what_the_dead_left_is_swept_and_what_the_living_make_is_not(tmp_path):
         "amc-alive.2.partial",
         "amc-alive.lock",
     ]
+
+
+def test_a_generator_ends_when_whoever_asked_is_gone(tmp_path):
+    nobody = 1
+    with pytest.raises(SystemExit, match="gone"):
+        generate(PLAN, tmp_path / PLAN.file_name, asker=nobody)
+
+    assert not (tmp_path / PLAN.file_name).exists()
 
 
 def test_a_lock_on_a_file_that_was_removed_is_none(tmp_path):
