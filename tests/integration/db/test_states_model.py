@@ -230,6 +230,9 @@ class Clerks(RuleBasedStateMachine):
             moves.postpone(claim),
             moves.claim_for_submission(execution),
         ]
+        if found.has_intent and way >= 85:
+            # Too late for us to stop it: AMC must be asked once it is bound.
+            return moves.cancel(execution)
         if way >= 75:
             return others[way % len(others)]
         return moves.bind(claim, made) if found.has_intent else moves.record_intent(claim)
