@@ -50,7 +50,11 @@ class Answers(Fault):
         self._since = journal_end(scene.town.simulator)
         for rule in self.rules:
             scene.town.simulator.tell("faults", rule.body())
+        self.provoke(scene)
         wait_until(lambda: self._struck(scene) > 0, seconds=_PATIENCE_SECONDS)
+
+    def provoke(self, scene: Scene) -> None:
+        """What makes the calls come that are to be struck, if they do not come by themselves."""
 
     def count(self, scene: Scene) -> None:
         self.strikes = self._struck(scene)
@@ -200,17 +204,16 @@ class TokensExpire(Fault):
 
 
 class LoginFails(Answers):
-    """Login with Amazon is out of order while tokens expire; refresh tokens rotate."""
+    """Login with Amazon is out of order while tokens expire."""
 
-    sentence = "refresh of a token fails, is slow, is cut after Amazon rotated it"
+    sentence = "refresh of a token fails, is slow, cannot be read"
     rules = (
-        Rule("503", _LOGIN, None, 0.4, 3),
-        Rule("malformed-json", _LOGIN, None, 0.3, 2),
-        Rule("slow:2", _LOGIN, None, 0.3, 2),
+        Rule("503", _LOGIN, None, 0.6, 3),
+        Rule("malformed-json", _LOGIN, None, 0.5, 2),
+        Rule("slow:2", _LOGIN, None, 0.8, 2),
     )
 
-    def begin(self, scene: Scene) -> None:
-        super().begin(scene)
+    def provoke(self, scene: Scene) -> None:
         scene.town.simulator.tell("expire-tokens")
 
 
