@@ -16,6 +16,7 @@ from shared.db.dead_letters import (
     ParkedFilter,
     ParkedMessage,
 )
+from shared.db.outbox import Outbox
 from shared.db.pool import Database
 from shared.domain.errors import NotFound
 from tests.integration.builders import (
@@ -298,3 +299,30 @@ async def test_lists_are_narrowed_by_every_filter(letters: DeadLetters) -> None:
     assert await found(message_type="cancel_execution.v1") == [new]
     assert await found(reason="handler_failed") == [new]
     assert await found(parked_before=datetime.now(UTC) - timedelta(hours=1)) == [old]
+
+
+async def test_dying_before_the_commit_sends_nothing_and_leaves_it_open(
+    letters: DeadLetters,
+) -> None:
+    letter = await park(letters)
+
+    with pytest.raises(ZeroDivisionError):
+        async with letters.database.transaction() as connection:
+            await connection.fetchval("select redrive_parked_v1($1, 'anna', $2)", letter, QUEUES)
+            raise ZeroDivisionError
+
+    assert await sent(letters) == []
+    assert [each.id for each in await page(letters)] == [letter]
+
+
+async def test_dying_after_the_commit_leaves_the_message_to_another_relay(
+    letters: DeadLetters,
+) -> None:
+    letter = await park(letters)
+    await redrive(letters, letter)
+    await letters.database.execute("update outbox set available_at = clock_timestamp()")
+
+    (row,) = await Outbox(letters.database).claim_left_behind(limit=10)
+
+    assert row.body == b'{"execution_id": "0190"}'
+    assert [each.id for each in await page(letters, "redriven")] == [letter]
