@@ -144,8 +144,8 @@ def lines_of(judged: Judged) -> Iterator[str]:
         f"  rest {rest:>7}  round {outcome.seconds:>5.1f} s  {verdict}  [{faults}]"
     )
     if (outcome.rest_seconds or 0) > _LONG_REST_SECONDS:
-        late = [f"{what} until {at} s" for what, at in outcome.unrest.items() if at > 10]
-        yield f"    rest waited for {'; '.join(late)}"
+        latest = sorted(outcome.unrest.items(), key=lambda each: each[1])[-3:]
+        yield f"    rest waited for {'; '.join(f'{what} until {at} s' for what, at in latest)}"
     for problem in outcome.problems:
         yield f"    problem: {problem}"
     for each in judged.violated:

@@ -83,7 +83,7 @@ class Round:
         faults = [self._fault(each) for each in self.plan.faults]
         with driver.watching():
             self._drive_and_strike(driver, scene, faults)
-            rest = self._rest()
+            rest = self._rest(max(fault.aftermath_seconds for fault in faults))
         for fault in faults:
             self._guard("counting", lambda fault=fault: fault.count(scene))  # type: ignore[misc]
         self._note(faults)
@@ -171,8 +171,9 @@ class Round:
 
         return strike
 
-    def _rest(self) -> float | None:
+    def _rest(self, aftermath: float) -> float | None:
         """Seconds from the end of the last fault until all is at rest, or None."""
+        threading.Event().wait(self._healed + aftermath - time.monotonic())
         came = wait_until(self._is_at_rest, seconds=_STUCK_SECONDS)
         seconds = time.monotonic() - self._healed
         self.circumstances.rest_seconds = seconds

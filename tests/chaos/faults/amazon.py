@@ -156,6 +156,7 @@ class LateCreation(Answers):
     """No answer, and AMC makes the execution some seconds later, within the settle time."""
 
     sentence = "the execution created seconds later, within the settle time"
+    aftermath_seconds = 3
     rules = (
         Rule("late-create:2", _CREATE, "POST", 0.3, 4),
         Rule("late-create-drop:2.5", _CREATE, "POST", 0.3, 4),
@@ -166,6 +167,7 @@ class CreationTooLate(Answers):
     """AMC makes the execution when its attempt was given up: it is recognised and cancelled."""
 
     sentence = "the execution created after the settle time"
+    aftermath_seconds = 10
     rules = (Rule("late-create:9", _CREATE, "POST", 0.5, 3),)
 
     def count(self, scene: Scene) -> None:

@@ -35,6 +35,8 @@ class Fault(ABC):
     """Who or what was struck, for the line of the round."""
 
     sentence: ClassVar[str] = ""
+    aftermath_seconds: ClassVar[float] = 0
+    """For so long after its end it may still have an effect: there is no rest before."""
     recovers: ClassVar[Recovery | None] = None
     """Under which heading the time until everybody works again is counted."""
 
