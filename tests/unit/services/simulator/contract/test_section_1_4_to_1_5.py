@@ -340,6 +340,26 @@ async def test_s1_5_max_certified_time_moves_the_named_windows_back(done, run):
     assert (await run(maxDimensionTime="2026-03-10")).status_code == 400
 
 
+async def test_s1_5_timeout_fails_a_run_that_takes_longer(client, base, save, later):
+    await save("long", f"{SQL} -- simulator: duration 1000")
+    body = {"workflowId": "long", **WINDOW}
+    paths = []
+    for seconds in (900, 1000):
+        wanted = {**body, "workflowExecutionTimeoutSeconds": seconds}
+        made = await client.post(f"{base}/workflowExecutions", json=wanted)
+        paths.append(f"{base}/workflowExecutions/{made.json()['workflowExecutionId']}")
+
+    later(2 + 899)
+    early = (await client.get(paths[0])).json()["status"]
+    later(101)
+    short, enough = [(await client.get(path)).json() for path in paths]
+
+    assert early == "RUNNING"
+    assert (short["status"], enough["status"]) == ("FAILED", "SUCCEEDED")
+    assert short["statusReason"] == "Workflow execution timed out after 900 seconds."
+    assert short["lastUpdatedTime"] < enough["lastUpdatedTime"]
+
+
 async def test_s1_5_aggregation_controls_are_echoed(run):
     assert (await run()).json()["disableAggregationControls"] is False
     shown = (await run(disableAggregationControls="true", requireSyntheticData=True)).json()
