@@ -12,6 +12,8 @@ from services.simulator.settings import SimulatorSettings
 from services.simulator.simulator import build_simulator
 from services.simulator.web.app import build_app
 from tests.unit.services.simulator.conftest import SQL, ManualClock
+from tests.unit.services.simulator.duck.mutations import mutated
+from tests.unit.services.simulator.duck.test_mutations import OURS
 
 BASE = "/amc/reporting/amcsimnwus1"
 NAMES = [
@@ -119,3 +121,17 @@ def test_any_body_gets_an_answer(method, path, body):
 @given(st.dictionaries(st.sampled_from(QUERIES), words | st.text(max_size=9), max_size=4))
 def test_any_query_gets_an_answer(path, query):
     check(asyncio.run(answer_of("GET", path, params=query)))
+
+
+@few
+@given(mutated())
+def test_any_sql_is_saved_or_refused_in_amcs_form(sql):
+    body = {"workflowId": "new", "sqlQuery": sql}
+    answer = asyncio.run(answer_of("POST", f"{BASE}/workflows", json=body))
+
+    assert answer.status_code in {200, 400}
+    if answer.status_code == 400:
+        said = answer.json()
+        assert said["code"] == "400"
+        assert said["details"].startswith("Was unable to compile workflow new because it was")
+        assert OURS.search(said["details"].replace(sql, "")) is None
