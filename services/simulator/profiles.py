@@ -79,6 +79,9 @@ _STRICT = {
     "administration_errors": "message",
     "data_source_types": False,
     "trailing_z": "refuse",
+    "unauthorized_code": "number",
+    "next_token_seconds": 900,
+    "basic_client_login": False,
     "rotate_refresh_tokens": True,
 }
 PROFILES: Mapping[ProfileName, Profile] = {
