@@ -68,6 +68,9 @@ class Calendar:
         known = self.simulator.world.instances.get(instance.id)
         if known is not instance or schedule not in instance.schedules.values():
             return
+        if schedule.since >= hour:
+            # Armed twice, by two applications over one simulator.
+            return
         schedule.since = hour
         self.fire(instance, schedule, hour, at)
         self.arm(instance, schedule)

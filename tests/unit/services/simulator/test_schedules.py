@@ -221,6 +221,14 @@ async def test_of_the_hours_that_a_restart_missed_only_the_last_fires(start):
     assert len(await fired(again)) == 2
 
 
+async def test_two_applications_over_one_simulator_fire_once(amc, amc_of):
+    await schedule(amc)
+    other = amc_of(amc.simulator)
+    amc.clock.pass_(2 * DAY)
+
+    assert made(await fired(other)) == ["2026-09-21T21:00:00Z", "2026-09-22T21:00:00Z"]
+
+
 async def test_a_restart_within_the_delay_keeps_the_time(start):
     amc = start()
     await schedule(amc)
