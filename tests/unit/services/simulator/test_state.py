@@ -237,6 +237,19 @@ async def test_counters_and_journal_go_on(start):
     assert len(again.simulator.keeper._store.journal()) == 30
 
 
+async def test_an_orderly_end_writes_what_the_last_second_brought(start):
+    amc = start()
+    await logged_in(amc)
+    await amc.get("/workflows")
+    before = [(await amc.http.get(f"/_simulator/{name}")).json() for name in ("stats", "journal")]
+    amc.simulator.keeper.close()
+
+    again = start()
+
+    after = [(await again.http.get(f"/_simulator/{name}")).json() for name in ("stats", "journal")]
+    assert after == before
+
+
 async def test_a_deleted_instance_takes_its_rows_along(start, tmp_path):
     amc = start()
     await logged_in(amc)
