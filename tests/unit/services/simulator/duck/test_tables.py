@@ -95,11 +95,13 @@ def test_a_query_gives_what_the_facts_say(ask, raw, sql, plain):
 
 @pytest.mark.parametrize("table", [t for t in sorted(all_tables()) if "_for_" not in t])
 def test_every_column_of_a_table_can_be_read(connection, table):
-    columns = ", ".join(f"COUNT({name}) AS {name}" for name in all_tables()[table].columns)
-
-    day = replace(FACTS, end=FACTS.start + timedelta(days=1))
-    row = connection.execute(prepare(f"SELECT {columns} FROM {table}", day, Privacy()).sql)
-    assert len(row.fetchall()) <= 1
+    hour = replace(FACTS, end=FACTS.start + timedelta(hours=1))
+    columns = list(all_tables()[table].columns)
+    # Not all at once: planning takes more than twice as long for twice as many.
+    for first in range(0, len(columns), 30):
+        counts = ", ".join(f"COUNT({name}) AS {name}" for name in columns[first : first + 30])
+        row = connection.execute(prepare(f"SELECT {counts} FROM {table}", hour, Privacy()).sql)
+        assert len(row.fetchall()) <= 1
 
 
 WORKFLOWS = sorted((PROJECT / "deploy/local/demo/workflows").glob("*.sql"))
