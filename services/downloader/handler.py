@@ -174,6 +174,8 @@ class DownloadHandler:
         async with self.spool.session() as shelf:
             parts = await self._fetch(claim, shelf)
             reach(StopPoint.DOWNLOAD_SPOOLED)
+            if not all(part.is_text for part in parts):
+                await self._confirm(claim, parts)
             return await self.results.load(
                 LoadOrder(
                     claim=claim,
@@ -182,6 +184,13 @@ class DownloadHandler:
                     output_location=location,
                 )
             )
+
+    async def _confirm(self, claim: DownloadClaim, parts: Sequence[SpooledPart]) -> None:
+        """Bytes that are no text may have been spoilt on the way; AMC's own come alike again."""
+        async with self.spool.session() as shelf:
+            again = await self._fetch(claim, shelf)
+            if [part.sha256 for part in again] != [part.sha256 for part in parts]:
+                raise ResultUnavailable("The result came with other bytes the second time.")
 
     async def _described(
         self, claim: DownloadClaim

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import shutil
 import tempfile
+from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -33,16 +34,25 @@ class SpooledPart:
     def __init__(self, memory_bytes: int, folder: Path) -> None:
         self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=str(folder))  # noqa: SIM115 - closed by its shelf
         self._digest = hashlib.sha256()
+        self._text = getincrementaldecoder("utf-8")()
+        self._is_text = True
         self.size = 0
 
     @property
     def sha256(self) -> bytes:
         return self._digest.digest()
 
+    @property
+    def is_text(self) -> bool:
+        """Whether all of it is UTF-8 without U+0000, as AMC writes; for a part that is complete."""
+        return self._is_text and self._text.getstate()[0] == b""
+
     def append(self, data: bytes) -> None:
         """Write at the end; may touch the disk."""
         self._file.write(data)
         self._digest.update(data)
+        if self._is_text:
+            self._is_text = self._goes_on_as_text(data)
         self.size += len(data)
 
     def open(self) -> BinaryIO:
@@ -52,6 +62,13 @@ class SpooledPart:
 
     def close(self) -> None:
         self._file.close()
+
+    def _goes_on_as_text(self, data: bytes) -> bool:
+        try:
+            self._text.decode(data)
+        except UnicodeDecodeError:
+            return False
+        return b"\x00" not in data
 
 
 @dataclass(frozen=True, slots=True)

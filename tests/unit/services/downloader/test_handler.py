@@ -197,6 +197,23 @@ async def test_the_store_is_given_the_time_it_asks_for(world: World) -> None:
     assert world.moves[-1] == "postponed: 77 s"
 
 
+async def test_bytes_that_are_no_text_are_fetched_again_and_believed_when_they_come_alike(
+    world: World,
+) -> None:
+    world.files = [b"clicks\n\xff\n"] * 4
+    await world.handler()(command(), world)
+
+    assert len(world.opened) == 4
+    assert world.moves[-1].startswith("loaded")
+
+
+async def test_bytes_that_were_spoilt_on_the_way_are_not_stored(world: World) -> None:
+    world.files = [b"clicks\n\xff\n", b"clicks\n1\n", b"clicks\n2\n", b"clicks\n1\n"]
+    await world.handler()(command(), world)
+
+    assert world.moves[-1] == "postponed: 4 s"
+
+
 async def test_no_links_at_all_are_postponed(world: World) -> None:
     world.links = 0
     await world.handler()(command(), world)

@@ -48,6 +48,25 @@ async def test_parts_come_back_whole_counted_and_in_order(spool: DiskSpool) -> N
         assert parts[1].open().read(3) == big[:3]
 
 
+@pytest.mark.parametrize(
+    ("chunks", "is_text"),
+    [
+        (["Été".encode()[:1], "Été".encode()[1:]], True),
+        (["Été".encode()[:1]], False),
+        ([b"a,\xff\xfe", b"b"], False),
+        ([b"a", b"\x00"], False),
+        ([], True),
+    ],
+)
+async def test_a_part_knows_whether_it_is_text(
+    spool: DiskSpool, chunks: list[bytes], is_text: bool
+) -> None:
+    async with spool.session() as shelf:
+        (part,) = await shelf.fill({"a": part_of(*chunks)})
+
+        assert part.is_text is is_text
+
+
 async def test_nothing_is_seen_on_the_disk(spool: DiskSpool, tmp_path: Path) -> None:
     async with spool.session() as shelf:
         await shelf.fill({"a": part_of(b"x" * 2_000_000)})
