@@ -176,20 +176,17 @@ class CreationTooLate(Answers):
 
 
 class SpoiledFiles(Answers):
-    """Result files come short, cut, corrupt, or not at all."""
+    """Result files come cut, corrupt, too short for their length, or not at all."""
 
-    sentence = "result files corrupt, truncated, short, refused"
-    rules = tuple(
-        Rule(kind, _FILES, None, 0.25, 5)
-        for kind in (
-            "corrupt",
-            "truncate",
-            "short-body",
-            "wrong-length",
-            "403",
-            "503",
-            "drop-after",
-        )
+    sentence = "result files corrupt, truncated, of a wrong length, refused"
+    # Corrupt once only: the same wrong bytes a second time are what AMC wrote, for all we can know.
+    # Nor can a short file be told whose length says that it is short: see "What is not promised".
+    rules = (
+        Rule("corrupt", _FILES, None, 0.5, 1),
+        *(
+            Rule(kind, _FILES, None, 0.25, 5)
+            for kind in ("truncate", "wrong-length", "403", "503", "drop-after")
+        ),
     )
 
 
