@@ -1,5 +1,6 @@
 """A comparison on the real database and an AMC in memory: what is found, and what becomes of it."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +33,7 @@ from tests.integration.builders import (
     make_instance,
     row_of,
     timer_in,
+    until,
 )
 from tests.integration.workers.conftest import LEASE, Bench, Flaky
 
@@ -329,6 +331,31 @@ async def test_many_adoptions_at_once_stay_within_the_limit(office: Office) -> N
     outcomes = await gathered([office.adopt(run, f"amc-{number}") for number in range(8)])
 
     assert sum(isinstance(each, Finding) for each in outcomes) == 3
+
+
+async def test_who_adopts_waits_for_the_gate_and_sees_the_slot_that_was_taken(
+    office: Office,
+) -> None:
+    database, account = office.bench.database, office.bench.instance.account
+    await database.execute("update amc_instances set max_concurrent_executions = 1")
+    office.ours("by hand")
+    run = await office.compared()
+
+    async def waiting() -> bool:
+        return bool(
+            await database.fetchval(
+                "select exists (select from pg_stat_activity where datname = current_database()"
+                " and wait_event_type = 'Lock' and query like '%adopt_execution%')"
+            )
+        )
+
+    async with asyncio.TaskGroup() as group, database.transaction() as holder:
+        await holder.execute("select lock_gates_v1(array[$1::int])", account)
+        adopting = group.create_task(gathered([office.adopt(run, "by hand")]))
+        await until(waiting)
+        await office.bench.at_amc("running")
+
+    assert [type(each) for each in adopting.result()] == [NotAdoptable]
 
 
 async def test_what_a_doubt_may_own_is_left_to_the_rule_that_settles_it(office: Office) -> None:
