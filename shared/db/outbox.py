@@ -10,6 +10,7 @@ from asyncpg import Record
 
 from shared.db.pool import Database
 from shared.db.queries import load
+from shared.db.timers import ALL
 
 _SQL = load("outbox")
 
@@ -34,15 +35,17 @@ class Outbox:
     lease: timedelta = timedelta(seconds=15)
     """Longer than a publish may take, so that no other relay takes a row in flight."""
 
-    async def fresh(self, *, limit: int) -> list[OutboxRow]:
-        """What this process has just written: one plain read."""
-        return _rows(await self.database.fetch(_SQL["fresh_batch"], self.database.relay_id, limit))
+    async def fresh(self, *, limit: int, above: int = 0) -> list[OutboxRow]:
+        """What this process has just written, with ids above this one: one plain read."""
+        return _rows(
+            await self.database.fetch(_SQL["fresh_batch"], self.database.relay_id, limit, above)
+        )
 
-    async def claim_left_behind(self, *, limit: int) -> list[OutboxRow]:
-        """Those whose lease ran out, leased to us."""
+    async def claim_left_behind(self, *, limit: int, back: timedelta = ALL) -> list[OutboxRow]:
+        """Those whose lease ran out within `back`, leased to us."""
         return _rows(
             await self.database.fetch(
-                _SQL["claim_left_behind"], self.database.relay_id, limit, self.lease
+                _SQL["claim_left_behind"], self.database.relay_id, limit, self.lease, back
             )
         )
 

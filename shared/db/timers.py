@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from shared.db.pool import Database
 from shared.db.queries import load
 
 _SQL = load("timers")
+
+ALL: Final = timedelta(days=36_500)
+"""However long ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +30,17 @@ class Timers:
 
     database: Database
 
-    async def fire(self, kind: str, *, message_type: str, guard: timedelta, limit: int) -> int:
-        """Write the commands of due timers to the outbox; how many there were."""
-        rows = await self.database.fetch(_SQL["fire"], kind, limit, guard, message_type)
+    async def fire(
+        self,
+        kind: str,
+        *,
+        message_type: str,
+        guard: timedelta,
+        limit: int,
+        back: timedelta = ALL,
+    ) -> int:
+        """Write the commands of timers that came due within `back` to the outbox; how many."""
+        rows = await self.database.fetch(_SQL["fire"], kind, limit, guard, message_type, back)
         return len(rows)
 
     async def take_due(self, kind: str, *, guard: timedelta, limit: int) -> list[DueTimer]:

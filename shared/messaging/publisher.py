@@ -138,11 +138,6 @@ class Publisher:
         if link is not None:
             await close_connection(link.connection)
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether RabbitMQ is away and the next attempt to reach it is not due yet."""
-        return asyncio.get_running_loop().time() < self._not_before
-
     async def check(self) -> bool:
         """Whether the broker can be reached right now; opens the connection if need be."""
         try:
@@ -215,7 +210,7 @@ class Publisher:
             link = self._link
             if link is not None and link.is_usable:
                 return link
-            if self.is_waiting:
+            if asyncio.get_running_loop().time() < self._not_before:
                 raise BrokerUnavailable("RabbitMQ is away; the next attempt is not due yet.")
             try:
                 self._link = await self._renewed(link)

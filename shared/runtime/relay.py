@@ -10,9 +10,11 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 from shared.db.outbox import Outbox, OutboxRow
+from shared.db.timers import ALL
 from shared.domain.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.messaging.envelope import OutgoingMessage
 from shared.messaging.messages import COMMANDS
@@ -25,6 +27,11 @@ log = get_logger()
 
 _BATCH: Final = 500
 _LOOK_SECONDS: Final = 0.5
+_BACK: Final = timedelta(minutes=1)
+_DEEP_SECONDS: Final = 10.0
+"""Most looks go back a minute; one in ten seconds, and what follows a failure, all the way."""
+_LATE_IDS: Final = 10_000
+"""So far below the newest of ours that was sent, a row of ours may commit and leave at once."""
 _ROUTING_KEYS: Final[Mapping[str, str]] = {model.TYPE: model.ROUTING_KEY for model in COMMANDS}
 QUEUE_HEADER: Final = "x-queue"
 """On a row: straight into this queue, not through the exchange of commands."""
@@ -41,6 +48,9 @@ class OutboxRelay:
     topology: Topology = field(default_factory=Topology)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _next_look: float = 0.0
+    _next_deep_look: float = 0.0
+    _newest_sent: int = 0
+    _is_cut_off: bool = False
 
     def wake(self) -> None:
         """Something was committed: publish it now."""
@@ -53,6 +63,7 @@ class OutboxRelay:
             try:
                 await self._drain(fresh=woken)
             except (BrokerUnavailable, DatabaseUnavailable) as error:
+                self._is_cut_off, self._next_deep_look = True, 0.0
                 log.warning("relay_interrupted", error_code=error.code, error=error.message)
                 await _pause(stop, _LOOK_SECONDS)
         await self._leave()
@@ -74,18 +85,28 @@ class OutboxRelay:
 
     async def _drain(self, *, fresh: bool) -> None:
         """Our own rows at once when woken; what others left behind twice a second."""
-        while fresh and not self.publisher.is_waiting:
-            rows = await self.outbox.fresh(limit=_BATCH)
+        if self._is_cut_off and not await self.publisher.check():
+            # What we took now, somebody who can reach the broker could not take.
+            return
+        self._is_cut_off = False
+        while fresh:
+            rows = await self.outbox.fresh(limit=_BATCH, above=self._newest_sent - _LATE_IDS)
             await self._publish(rows)
             fresh = len(rows) == _BATCH
         if time.monotonic() < self._next_look:
             return
-        while not self.publisher.is_waiting:
-            rows = await self.outbox.claim_left_behind(limit=_BATCH)
-            if not rows:
-                break
-            await self._publish(rows)
+        await self._drain_left_behind()
         self._next_look = time.monotonic() + _LOOK_SECONDS
+
+    async def _drain_left_behind(self) -> None:
+        is_deep = time.monotonic() >= self._next_deep_look
+        while True:
+            rows = await self.outbox.claim_left_behind(limit=_BATCH, back=ALL if is_deep else _BACK)
+            if not rows:
+                if is_deep:
+                    self._next_deep_look = time.monotonic() + _DEEP_SECONDS
+                return
+            await self._publish(rows)
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> None:
         if not rows:
@@ -98,6 +119,7 @@ class OutboxRelay:
         if confirmed:
             reach(StopPoint.RELAY_CONFIRMED)
             await self.outbox.delete(confirmed)
+            self._newest_sent = max(self._newest_sent, *confirmed)
         # What no queue takes keeps its lease: it would only come back at once.
         unsent = [
             row.id

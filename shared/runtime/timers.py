@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from shared.db.timers import DueTimer, Timers
+from shared.db.timers import ALL, DueTimer, Timers
 from shared.domain.errors import BrokerUnavailable, DatabaseUnavailable
 from shared.observability.logs import get_logger
 from shared.observability.stop_points import StopPoint, reach
@@ -21,6 +21,9 @@ log = get_logger()
 LOOK_SECONDS: Final = 0.1
 _BATCH: Final = 500
 _AWAY_SECONDS: Final = 1.0
+_BACK: Final = timedelta(minutes=1)
+_DEEP_EVERY: Final = 100
+"""Most looks go back a minute; each hundredth, and what follows a failure or a full batch, all."""
 
 # A timer fires again after this if nobody re-armed or disarmed it: longer than its work may take.
 GUARDS: Final[Mapping[str, timedelta]] = {
@@ -37,7 +40,7 @@ _GUARD_IN_PLACE: Final = timedelta(seconds=30)
 InPlace = Callable[[DueTimer], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TimerLoop:
     """The timers of one service: kinds that become commands, and kinds done in place."""
 
@@ -47,6 +50,7 @@ class TimerLoop:
     """Kinds named like the command they send."""
     in_place: Mapping[str, InPlace] | None = None
     """Kinds with the work to do; the timer is disarmed when it is done."""
+    _looks: int = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. With the database away it waits for it to come back."""
@@ -56,7 +60,7 @@ class TimerLoop:
                 await self._look()
             except DatabaseUnavailable as error:
                 log.warning("timers_interrupted", error=error.message)
-                wait = _AWAY_SECONDS
+                wait, self._looks = _AWAY_SECONDS, 0
             try:
                 async with asyncio.timeout(wait):
                     await stop.wait()
@@ -64,10 +68,14 @@ class TimerLoop:
                 continue
 
     async def _look(self) -> None:
+        back = _BACK if self._looks % _DEEP_EVERY else ALL
+        self._looks += 1
         for kind in self.commands:
             fired = await self.timers.fire(
-                kind, message_type=f"{kind}.v1", guard=GUARDS[kind], limit=_BATCH
+                kind, message_type=f"{kind}.v1", guard=GUARDS[kind], limit=_BATCH, back=back
             )
+            if fired == _BATCH:
+                self._looks = 0
             if fired:
                 reach(StopPoint.TIMER_FIRED)
                 self.wake_relay()

@@ -174,13 +174,19 @@ STATEMENTS: dict[str, Run] = {
     "claim a look": statement("polling", "claim_for_poll", instance, MINUTE),
     "expected seconds": statement("polling", "expected_seconds", instance),
     "fire": statement(
-        "timers", "fire", value("poll_instance"), value(500), MINUTE, value("poll_instance.v1")
+        "timers",
+        "fire",
+        value("poll_instance"),
+        value(500),
+        MINUTE,
+        value("poll_instance.v1"),
+        MINUTE,
     ),
     "take due": statement("timers", "take_due", value("admit_instance"), value(500), MINUTE),
     "arm": statement("timers", "arm", value("k"), value("1"), MINUTE, value({})),
-    "fresh messages": statement("outbox", "fresh_batch", value(uuid4()), value(500)),
+    "fresh messages": statement("outbox", "fresh_batch", value(uuid4()), value(500), value(0)),
     "messages left behind": statement(
-        "outbox", "claim_left_behind", value(uuid4()), value(500), MINUTE
+        "outbox", "claim_left_behind", value(uuid4()), value(500), MINUTE, MINUTE
     ),
     "list all": statement("executions_read", "ids_of_all", value(LAST), value(100)),
     "list by state": statement(

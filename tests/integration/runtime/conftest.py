@@ -36,12 +36,14 @@ class Broker:
         queued = await self.channel.get_queue(queue, ensure=False)
 
         async def enough() -> bool:
-            message = await queued.get(fail=False, no_ack=True)
-            if message is not None:
+            while len(taken) < number:
+                message = await queued.get(fail=False, no_ack=True)
+                if message is None:
+                    return False
                 taken.append(message)
-            return len(taken) >= number
+            return True
 
-        await until(enough, every=0.005)
+        await until(enough, seconds=15, every=0.005)
         return taken
 
     async def depth(self, queue: str) -> int:
