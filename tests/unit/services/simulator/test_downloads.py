@@ -1,5 +1,6 @@
 """Results: their links, their files, their sizes."""
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -39,6 +40,40 @@ async def test_a_result_is_not_there_before_the_end(amc):
     assert answer.status_code == 400
     text = f"Execution with ID {execution_id} is unavailable for download."
     assert answer.json()["details"] == text
+
+
+class Slow:
+    """A result that is worked out until the test says that it is there."""
+
+    def __init__(self) -> None:
+        self.asked, self.there = asyncio.Event(), asyncio.Event()
+
+    def wants(self, execution) -> bool:
+        return True
+
+    async def ready(self, execution) -> None:
+        self.asked.set()
+        await self.there.wait()
+
+    def table(self, execution) -> ResultTable:
+        assert self.there.is_set()
+        return ResultTable(COLUMNS, [["x"], ["1"]], rows=1)
+
+
+async def test_others_are_answered_while_a_result_is_worked_out(amc):
+    execution_id = await amc.started()
+    await amc.finished(execution_id)
+    amc.simulator.results.worked = slow = Slow()
+
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(amc.get(f"/workflowExecutions/{execution_id}/downloadUrls"))
+        await slow.asked.wait()
+        meanwhile = await amc.look(execution_id)
+        assert not asked.done()
+        slow.there.set()
+
+    assert meanwhile["status"] == "SUCCEEDED"
+    assert asked.result().status_code == 200
 
 
 async def test_a_missing_result_can_be_404_by_a_switch(amc):

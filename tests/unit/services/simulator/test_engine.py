@@ -1,5 +1,7 @@
 """States in time: validation, places, order of starts, ends."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -217,6 +219,43 @@ def test_the_same_seed_gives_the_same_durations_and_rows():
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
+
+
+class Runs:
+    """Runs that end when the test says so."""
+
+    def __init__(self) -> None:
+        self.resumed: list[str] = []
+        self.done = False
+
+    def wants(self, execution) -> bool:
+        return True
+
+    def resume(self, execution) -> None:
+        self.resumed.append(execution.id)
+
+    def is_done(self, execution) -> bool:
+        return self.done
+
+    def failure(self, execution) -> str | None:
+        execution.rows = 18
+        return None
+
+
+def test_a_restored_run_is_resumed_and_ends_when_its_result_is_there(bench):
+    before = bench.create()
+    bench.pass_(3)
+    again = Bench()
+    again.engine.runs = runs = Runs()
+    execution = replace(before, instance=again.instance)
+
+    again.engine.restore(execution)
+    again.pass_(1000)
+    assert (runs.resumed, execution.status) == ([before.id], Status.RUNNING)
+    runs.done = True
+    again.pass_(1)
+
+    assert (execution.status, execution.rows) == (Status.SUCCEEDED, 18)
 
 
 steps = st.lists(
