@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup prepare up down logs demo migrate psql fmt lint types imports test test-unit \
-  test-integration test-e2e chaos check image clean
+  test-integration test-e2e chaos check bench image clean
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 PYTEST = timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m pytest
@@ -61,6 +61,11 @@ chaos: prepare ## breaks everything on purpose and judges (SEED=n ROUNDS=n repla
 	@$(PY) -m tests.chaos --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),$(if $(SEED),1,31))
 check: setup ## what CI runs
 	@deploy/bin/check-lock && $(MAKE) lint types imports test
+
+##@ Speed
+bench: prepare ## ours against its peers, one table (QUICK=1 smaller, ONLY=submit one of them)
+	@deploy/bin/setup-bench
+	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 ##@ Other
 image: ## build the container image
