@@ -142,7 +142,8 @@ class _Counts:
             if value in {None, "0", "0.0"} or (place == 0 and not self.strict):
                 continue
             known = self.of(key, place, need)
-            if known < need and (known > 0 or not (self.adds_only or place == 0)):
+            # Nobody's is what shows the same of unrecognised people alone.
+            if 0 < known < need:
                 found.append(f"{names[place]} of {key}, {row} rests on {known} in {self.tables}")
         return found
 
