@@ -45,10 +45,11 @@ update workflow_executions
 returning id
 
 -- name: postpone
+-- The shortest wait is that of a missed turn at AMC: it is not counted, and lengthens no later one.
 with postponed as (
   update workflow_executions
      set lease_owner = null, lease_until = clock_timestamp() + $3::interval + interval '30 s',
-         postponed_count = postponed_count + 1
+         postponed_count = postponed_count + ($3::interval > interval '500 ms')::int
    where id = $1 and fence = $2 and state = 'downloading'
   returning id
 ), noted as (

@@ -82,10 +82,12 @@ select requeue_submission_v1($1, $2, $3, $4, $5)
 
 -- name: postpone
 -- Nothing was sent, or AMC said so: the intent is withdrawn and a timer brings the command back.
+-- The shortest wait is that of a missed turn, which says nothing about AMC: it is not counted, and
+-- so lengthens no later wait.
 with postponed as (
   update workflow_executions
      set intent_at = null, settle_at = null, lease_owner = null,
-         postponed_count = postponed_count + 1,
+         postponed_count = postponed_count + ($3::interval > interval '100 ms')::int,
          lease_until = clock_timestamp() + $3::interval + interval '30 s'
    where id = $1 and fence = $2 and state = 'submitting'
   returning id

@@ -395,6 +395,17 @@ async def test_a_postponed_command_comes_back_by_its_timer_and_holds_its_slot(
     assert await timer_in(database, "submit_execution", claim.execution_id) is None
 
 
+async def test_a_missed_turn_lengthens_no_later_wait(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    submissions = Submissions(database)
+    claim = await claim_one(database, instance, workflow)
+
+    await submissions.postpone(claim, wait=timedelta(milliseconds=100), reason="permit expired")
+
+    assert (await row_of(database, claim.execution_id))["postponed_count"] == 0
+
+
 async def test_a_workflow_that_amc_forgot_is_not_taken_for_known(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
