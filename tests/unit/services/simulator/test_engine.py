@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from services.simulator.bodies import ExecutionBody, WorkflowBody
 from services.simulator.engine import Engine
-from services.simulator.execution import Order, Status
+from services.simulator.execution import Order, Status, Workflow
 from services.simulator.settings import SimulatorSettings
 from services.simulator.simulator import build_simulator
 from services.simulator.sql.compiler import compile_query
@@ -256,6 +256,20 @@ def test_a_restored_run_is_resumed_and_ends_when_its_result_is_there(bench):
     again.pass_(1)
 
     assert (execution.status, execution.rows) == (Status.SUCCEEDED, 18)
+
+
+def test_wishes_for_filtering_are_those_of_the_creation():
+    bench = Bench(engine="duckdb")
+    wishes = WorkflowBody.model_validate({"distinctUserCountColumn": "people"})
+    execution = bench.create()
+    execution.order = replace(execution.order, definition=wishes, controls=False)
+    bench.instance.workflows["w"] = Workflow(WorkflowBody(), execution.order.query)
+    execution.disable_aggregation_controls = False
+
+    job = bench.engine.runs._job(execution)
+    bench.engine.runs.close()
+
+    assert (job.privacy.user_count, job.facts.controls) == ("people", False)
 
 
 steps = st.lists(
