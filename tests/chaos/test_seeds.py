@@ -14,9 +14,9 @@ from tests.chaos.report import lines_of
 from tests.chaos.town import Town, running_town
 
 # Chosen for many kinds of faults in little time; together they meet each server and each service.
-IN_CI = (2, 5, 6, 7, 8, 9)
-# What each of them found is told where it was mended.
-REGRESSIONS: tuple[int, ...] = ()
+IN_CI = (1, 3, 11, 17, 19, 20)
+# 7: a stray that had ended was passed over. 13: a file spoilt on its way was believed.
+REGRESSIONS = (7, 13)
 
 SEEDS = (*IN_CI, *REGRESSIONS)
 

@@ -54,7 +54,8 @@ SIMULATOR = {
 }
 SETTINGS = {
     "AMCFLOW_POLL_SHORTEST_SECONDS": "0.3",
-    "AMCFLOW_POLL_LONGEST_SECONDS": "2",
+    # Instances of earlier rounds are looked at for strays for two hours more.
+    "AMCFLOW_POLL_LONGEST_SECONDS": "5",
     "AMCFLOW_FIRST_LOOK_SECONDS": "0.3",
     "AMCFLOW_SETTLE_SECONDS": f"{SETTLE_SECONDS:g}",
     "AMCFLOW_HTTP_TIMEOUT_SECONDS": "3",
