@@ -62,7 +62,11 @@ def failure(connection, sql: str) -> str | None:
 
 @pytest.mark.timeout(0)
 @settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=EXAMPLES,
+    derandomize="AMCFLOW_TEST_FUZZ_EXAMPLES" not in os.environ,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
 )
 @given(mutated())
 def test_mutated_sql_is_refused_in_our_words_or_runs(tiny, sql):

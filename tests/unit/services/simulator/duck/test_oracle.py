@@ -40,7 +40,13 @@ def worlds(tmp_path_factory):
 
 
 @pytest.mark.timeout(0)
-@settings(max_examples=PLANS, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(
+    max_examples=PLANS,
+    derandomize="AMCFLOW_TEST_ORACLE_PLANS" not in os.environ,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
 @given(sql=plans())
 def test_every_row_of_any_plan_rests_on_enough_users(worlds, sql):
     try:
