@@ -33,6 +33,10 @@ def _amqp_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _shown(time: timedelta) -> str:
+    return f"{time.total_seconds():g}"
+
+
 def _seconds(value: object) -> object:
     """A plain number is seconds; pydantic takes it from a number, but not from text."""
     if isinstance(value, str):
@@ -46,6 +50,10 @@ def _seconds(value: object) -> object:
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 AmqpUrl = Annotated[SecretStr, AfterValidator(_amqp_url)]
+
+
+# The wait for a turn in the rate budget, with room to spare.
+_ROOM = timedelta(seconds=1)
 
 
 class Group(BaseSettings):
@@ -131,18 +139,40 @@ class AmcCallSettings(AmazonSettings):
     http_timeout: Seconds = Field(
         timedelta(seconds=30), validation_alias="AMCFLOW_HTTP_TIMEOUT_SECONDS"
     )
+    """How long one call may take as a whole, connecting and reading included."""
     lease: Seconds = Field(timedelta(seconds=60), validation_alias="AMCFLOW_LEASE_SECONDS")
     """How long a claim is held; must exceed the HTTP timeout and the wait for a permit."""
     settle_time: Seconds = Field(timedelta(seconds=120), validation_alias="AMCFLOW_SETTLE_SECONDS")
-    """In doubt nothing is repeated before this: send window + socket timeout + how long a gateway
-    may hold a request + how far AMC's lists may lag."""
+    """In doubt nothing is repeated before this; at least the HTTP timeout and the next two."""
+    gateway_hold: Seconds = Field(
+        timedelta(seconds=60), validation_alias="AMCFLOW_GATEWAY_HOLD_SECONDS"
+    )
+    """How long a create may be on its way after we have given up on its answer: the kernel sends
+    again for 20 s, proxies and gateways may hold it longer."""
+    list_lag: Seconds = Field(timedelta(seconds=30), validation_alias="AMCFLOW_LIST_LAG_SECONDS")
+    """How far AMC's lists may be behind what AMC has made."""
 
     @model_validator(mode="after")
     def refuse_times_that_disagree(self) -> Self:
-        if self.lease <= self.http_timeout:
+        if self.lease < self.http_timeout + _ROOM:
             raise ValueError(
-                "AMCFLOW_LEASE_SECONDS must exceed AMCFLOW_HTTP_TIMEOUT_SECONDS, or no create"
-                " could start and end within its claim"
+                f"AMCFLOW_LEASE_SECONDS ({_shown(self.lease)}) must exceed"
+                f" AMCFLOW_HTTP_TIMEOUT_SECONDS ({_shown(self.http_timeout)}) by a second, or no"
+                " create could start and end within its claim"
+            )
+        if self.settle_time < self.lease:
+            raise ValueError(
+                f"AMCFLOW_SETTLE_SECONDS ({_shown(self.settle_time)}) must not be shorter than"
+                f" AMCFLOW_LEASE_SECONDS ({_shown(self.lease)}), or a doubt would be settled while"
+                " its submitter still holds it"
+            )
+        shortest = self.http_timeout + self.gateway_hold + self.list_lag
+        if self.settle_time < shortest:
+            raise ValueError(
+                f"AMCFLOW_SETTLE_SECONDS ({_shown(self.settle_time)}) must not be shorter than"
+                " AMCFLOW_HTTP_TIMEOUT_SECONDS + AMCFLOW_GATEWAY_HOLD_SECONDS +"
+                f" AMCFLOW_LIST_LAG_SECONDS ({_shown(shortest)}), or an execution could turn up at"
+                " AMC after its attempt was given up, and run twice"
             )
         return self
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from shared.runtime.service import WorkerSettings
-from shared.settings import AmcCallSettings
+from shared.runtime.amc import AmcWorkerSettings
 
 
-class DownloaderSettings(WorkerSettings, AmcCallSettings):
+class DownloaderSettings(AmcWorkerSettings):
     """Holds the key of access tokens, nothing that opens a refresh token."""
 
     downloads: int = Field(4, validation_alias="AMCFLOW_DOWNLOADS", ge=1)

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from shared.runtime.service import WorkerSettings
-from shared.settings import AmcCallSettings, Seconds
+from shared.runtime.amc import AmcWorkerSettings
+from shared.settings import Seconds
 
 
-class SubmitterSettings(WorkerSettings, AmcCallSettings):
+class SubmitterSettings(AmcWorkerSettings):
     """Holds the key of access tokens, nothing that opens a refresh token."""
 
     mark_attempts: bool = Field(True, validation_alias="AMCFLOW_MARK_ATTEMPTS")

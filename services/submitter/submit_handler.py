@@ -10,10 +10,11 @@ wakes after its lease finds its permit expired before the first byte, and its fe
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from shared.amc.models import RemoteExecution
 from shared.amc.permits import CallClass, Permit, Permits
@@ -60,6 +61,7 @@ class Submissions(Protocol):
     async def claim_for_submission(
         self, execution_id: UUID, *, lease: timedelta
     ) -> SubmissionClaim: ...
+    async def is_workflow_known(self, instance: InstanceKey, workflow: AmcWorkflowId) -> bool: ...
     async def remember_workflow(self, instance: InstanceKey, workflow: AmcWorkflowId) -> None: ...
     async def forget_workflow(self, instance: InstanceKey, workflow: AmcWorkflowId) -> None: ...
     async def record_intent(
@@ -136,6 +138,9 @@ class SubmitHandler:
     policy: SubmitPolicy
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _makers: WeakValueDictionary[tuple[InstanceKey, AmcWorkflowId], asyncio.Lock] = field(
+        default_factory=WeakValueDictionary
+    )
 
     async def __call__(self, command: SubmitExecution, /) -> None:
         claimed_at = self.clock()
@@ -178,7 +183,7 @@ class SubmitHandler:
         # A create that starts by then has ended when the lease does.
         last_send = claimed_at + (self.policy.lease - self.policy.http_timeout).total_seconds()
         if not claim.is_workflow_known:
-            await self._make_workflow_known(claim, at, give_up_at=last_send)
+            await self._make_workflow_known(claim, at, last_send)
         reach(StopPoint.SUBMIT_WORKFLOW_KNOWN)
         # A handshake outlasts a permit, so the connection comes first.
         await self.amc.warm_up(at.target)
@@ -198,8 +203,23 @@ class SubmitHandler:
         return await self.amc.create_execution(at.target, at.token, request, permit=permit)
 
     async def _make_workflow_known(
-        self, claim: SubmissionClaim, at: Reached, *, give_up_at: float
+        self, claim: SubmissionClaim, at: Reached, give_up_at: float
     ) -> None:
+        """Executions of a new workflow come in crowds: the first makes it, the others wait."""
+        key = at.target.instance, claim.run.amc_workflow_id
+        maker = self._makers.setdefault(key, asyncio.Lock())
+        try:
+            async with asyncio.timeout(give_up_at - self.clock()):
+                await maker.acquire()
+        except TimeoutError:
+            raise PermitExpired("The workflow was not made within the lease.") from None
+        try:
+            if not await self.submissions.is_workflow_known(*key):
+                await self._make_workflow(claim, at, give_up_at)
+        finally:
+            maker.release()
+
+    async def _make_workflow(self, claim: SubmissionClaim, at: Reached, give_up_at: float) -> None:
         await self.amc.create_workflow(
             at.target,
             at.token,

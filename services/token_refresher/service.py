@@ -1,6 +1,8 @@
 """How token_refresher is put together."""
 
 import asyncio
+from datetime import timedelta
+from typing import Final
 
 from services.token_refresher.handler import Keys, RefreshHandler
 from services.token_refresher.settings import RefresherSettings
@@ -17,6 +19,8 @@ from shared.runtime.timers import TimerLoop
 from shared.security.sealing import SealingPrivateKey
 from shared.security.tokens import TokenVault
 
+_LONGEST_ATTEMPT: Final = timedelta(seconds=30)
+
 
 async def run(settings: RefresherSettings, stop: asyncio.Event) -> None:
     """Refresh tokens until `stop`."""
@@ -26,7 +30,14 @@ async def run(settings: RefresherSettings, stop: asyncio.Event) -> None:
         login_client(Timeouts()) as http,
     ):
         call_log = BufferedCallLog(CallBook(messenger.database))
-        login = LoginWithAmazon(http, settings.client_id, settings.client_secret, call_log)
+        login = LoginWithAmazon(
+            http,
+            settings.client_id,
+            settings.client_secret,
+            call_log,
+            # No attempt begins in the second half of the lease, so none outlasts it.
+            longest=min(_LONGEST_ATTEMPT, settings.refresh_lease / 2),
+        )
         handler = RefreshHandler(
             Refreshes(messenger.database),
             login,

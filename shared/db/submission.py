@@ -53,6 +53,10 @@ class Submissions:
             is_held=row["is_held"],
         )
 
+    async def is_workflow_known(self, instance: InstanceKey, workflow: AmcWorkflowId) -> bool:
+        """Whether the definition exists at AMC on this instance, as far as we know."""
+        return bool(await self.database.fetchval(_SQL["is_workflow_known"], instance, workflow))
+
     async def remember_workflow(self, instance: InstanceKey, workflow: AmcWorkflowId) -> None:
         """The definition exists at AMC on this instance."""
         await self.database.execute(_SQL["remember_workflow"], instance, workflow)

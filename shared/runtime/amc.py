@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Self
+
+from pydantic import model_validator
 
 from shared.amc.attempt import Attempts
 from shared.amc.client import AmcClient
@@ -15,8 +18,22 @@ from shared.runtime.access import Access
 from shared.runtime.call_log import BufferedCallLog
 from shared.runtime.permits import BudgetPermits
 from shared.runtime.reach import Reach
+from shared.runtime.service import WorkerSettings
 from shared.security.tokens import TokenVault
 from shared.settings import AmcCallSettings
+
+
+class AmcWorkerSettings(WorkerSettings, AmcCallSettings):
+    """What every worker that calls AMC needs."""
+
+    @model_validator(mode="after")
+    def refuse_a_stop_in_the_middle_of_a_call(self) -> Self:
+        if self.shutdown_grace <= self.http_timeout:
+            raise ValueError(
+                "AMCFLOW_SHUTDOWN_GRACE_SECONDS must exceed AMCFLOW_HTTP_TIMEOUT_SECONDS, or a stop"
+                " would cut creates off from their answers"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,7 @@ async def open_amc(
     async with amc_client(Timeouts(read=settings.http_timeout)) as http:
         yield AmcParts(
             client=AmcClient(
-                Attempts(http, settings.client_id, call_log, caller),
+                Attempts(http, settings.client_id, call_log, caller, settings.http_timeout),
                 permits,
             ),
             reach=Reach(Access(Logins(database), vault, settings.base_url), budgets),

@@ -1,5 +1,6 @@
 """AMC in memory: it answers as told, keeps what it made, and remembers who asked for what."""
 
+import asyncio
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -50,6 +51,7 @@ class FakeAmc:
         give_up_at: float,
     ) -> None:
         self._called("create_workflow", amc_workflow_id)
+        await asyncio.sleep(0)
         self.workflows[amc_workflow_id] = sql_query
 
     async def create_execution(

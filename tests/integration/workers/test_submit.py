@@ -1,5 +1,6 @@
 """One SubmitExecution command: every answer of AMC ends in the right move."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,7 @@ from shared.domain.errors import (
     StaleTransition,
     TokenExpired,
 )
+from shared.messaging.messages import SubmitExecution
 from tests.integration.builders import accept, commands, make_request, state_of, timer_in
 from tests.integration.workers.conftest import Bench, Flaky
 
@@ -49,6 +51,29 @@ async def test_the_workflow_is_made_first_and_only_once(bench: Bench) -> None:
 
     assert bench.amc.count("create_workflow") == 1
     assert bench.amc.calls[0] == ("create_workflow", bench.workflow.amc_workflow_id)
+
+
+async def test_a_crowd_of_first_executions_makes_the_workflow_once(bench: Bench) -> None:
+    handler = bench.submitter()
+    executions = [await bench.execution() for _ in range(8)]
+
+    await asyncio.gather(
+        *(handler(SubmitExecution(execution_id=execution)) for execution in executions)
+    )
+
+    assert bench.amc.count("create_workflow") == 1
+
+
+async def test_when_the_first_cannot_make_the_workflow_the_next_one_does(bench: Bench) -> None:
+    handler = bench.submitter()
+    executions = [await bench.execution() for _ in range(3)]
+    bench.amc.will("create_workflow", AmcUnavailable("away"))
+
+    await asyncio.gather(
+        *(handler(SubmitExecution(execution_id=execution)) for execution in executions)
+    )
+
+    assert bench.amc.count("create_workflow") == 2
 
 
 async def test_the_connection_is_there_before_the_permit_is_booked(bench: Bench) -> None:
