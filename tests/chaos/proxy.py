@@ -154,7 +154,8 @@ class Network:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._loop.run_forever, name="network", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
+        self._thread.start()
 
     def proxy(self, name: str, port: int, target: tuple[str, int]) -> Proxy:
         """The proxy of this name; made and listening after the first call."""
@@ -176,6 +177,8 @@ class Network:
             proxy.refuse()
         asyncio.run_coroutine_threadsafe(_end_the_rest(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
 
 
 async def _end_the_rest() -> None:
