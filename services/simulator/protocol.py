@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from starlette.types import Receive, Scope
 from typing_extensions import override
-from uvicorn import Server
+from uvicorn import Config, Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _EXTENSION = "simulator.transport"
@@ -35,11 +35,23 @@ async def cut(scope: Scope, receive: Receive, *, flush: bool = False) -> None:
     else:
         transport.abort()
     while (await receive())["type"] != "http.disconnect":
-        pass
+        self._each_tick()
 
 
 class StoppableServer(Server):
-    """A server that ends with exit code 0 on SIGTERM, open connections or not."""
+    """A server that ends with exit code 0 on SIGTERM, open connections or not.
+
+    Ten times a second it calls `each_tick`, also while no request comes.
+    """
+
+    def __init__(self, config: Config, each_tick: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._each_tick = each_tick
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        self._each_tick()
+        return await super().on_tick(counter)
 
     @override
     @contextlib.contextmanager

@@ -57,7 +57,15 @@ def serve(settings: SimulatorSettings) -> None:
     # a collection of garbage, which stops everything, does not go through what was there at start.
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()
-    StoppableServer(config).run(sockets=[opened])
+
+    def live_on() -> None:
+        # What is due happens on its moment and not when somebody asks: a query starts, a schedule
+        # fires, and a crash finds it written down.
+        simulator.engine.advance()
+        if keeper is not None:
+            keeper.save(changing=False)
+
+    StoppableServer(config, live_on).run(sockets=[opened])
     # What stays frozen at the end of the process looks leaked to DuckDB's binding, which says so.
     gc.unfreeze()
     if simulator.engine.runs is not None:

@@ -5,6 +5,7 @@ import time
 import httpx
 import pytest
 
+from deploy.local.owned import wait_until
 from tests.integration.simulator.conftest import log_in
 from tests.integration.simulator.test_sql import CAMPAIGNS, WEEK, ended, lines
 
@@ -75,6 +76,16 @@ def test_what_was_running_runs_again_and_ends(restart):
         found = reached(amc, path, "SUCCEEDED")
         assert len(lines(amc, found)) == 19
     assert told(second)[0][2] == 18
+
+
+def test_a_query_runs_while_nobody_asks(restart, tmp_path):
+    first = restart("--duration-profile", "fixed:60")
+    with log_in(first.url) as amc:
+        body = {"workflow": {"sqlQuery": CAMPAIGNS}, **WEEK}
+        amc.post("/workflowExecutions", json=body).raise_for_status()
+
+    results = tmp_path / "state.results"
+    assert wait_until(lambda: any(results.glob("*.csv")), seconds=30)
 
 
 def reached(amc: httpx.Client, path: str, status: str) -> dict:
