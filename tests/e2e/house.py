@@ -356,10 +356,10 @@ class Case:
 
     @property
     def attempts(self) -> list[str]:
-        """What became of each create."""
+        """What became of each create that left; a busy machine may miss a turn before."""
         query = (
             "select outcome from submission_attempts where execution_id = $1::text::uuid"
-            " order by attempt"
+            " and outcome <> 'not_sent' order by attempt"
         )
         rows = self.house.sql(query, self.execution.removeprefix("ex_"))
         return [row["outcome"] for row in rows]
