@@ -113,6 +113,9 @@ class Proxy:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pump(reader, there, pair))
                 both.create_task(self._pump(away, writer, pair))
+        except asyncio.CancelledError:
+            # The network ends; asyncio's streams would tell of each connection.
+            return
         finally:
             self._pairs.discard(pair)
             pair.abort()
