@@ -14,4 +14,5 @@ class SubmitterSettings(AmcWorkerSettings):
     mark_attempts: bool = Field(True, validation_alias="AMCFLOW_MARK_ATTEMPTS")
     """Give each attempt a timeout of its own at AMC, by which a stray one is recognised."""
     first_look: Seconds = Field(timedelta(seconds=2), validation_alias="AMCFLOW_FIRST_LOOK_SECONDS")
-    """How long after a create the poller looks for the first time."""
+    """How long after a create the poller looks for the first time; where looks are under way
+    the new one waits for the next of them, 7.5 times as long at the most."""

@@ -16,6 +16,7 @@ from shared.db.rows import declared_of, destination_of, run_of
 from shared.domain.claims import CancelWork, Destination, DoubtClaim, SubmissionClaim
 from shared.domain.errors import AmcflowError, StaleTransition
 from shared.domain.ids import AmcExecutionId, AmcWorkflowId, ExecutionId, InstanceKey
+from shared.domain.pacing import YOUNG
 from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("submission")
@@ -27,7 +28,7 @@ class Submissions:
 
     database: Database
     first_look: timedelta = timedelta(seconds=2)
-    """How long after a bind the poller looks for the first time."""
+    """How long after a bind the poller looks for the first time, unless it looks soon anyway."""
 
     async def claim_for_submission(
         self, execution_id: UUID, *, lease: timedelta
@@ -105,6 +106,7 @@ class Submissions:
             amc_status,
             created_at,
             self.first_look,
+            self.first_look * YOUNG,
         )
 
     async def mark_failed(
@@ -185,6 +187,7 @@ class Submissions:
                     status,
                     created_at,
                     self.first_look,
+                    self.first_look * YOUNG,
                 )
                 if not bound:
                     raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")

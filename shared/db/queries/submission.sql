@@ -64,7 +64,12 @@ with intended as (
 select attempt from intended
 
 -- name: bind
-select bind_execution_v1($1, $2, $3, $4, $5, $6)
+-- Where a look comes within $7 anyway, it sees the new execution too: a first look for each would be
+-- a call to AMC for every execution.
+select bind_execution_v1($1, $2, $3, $4, $5, case when exists (
+         select from workflow_executions e
+           join timers t on t.kind = 'poll_instance' and t.key = e.instance_id::text
+          where e.id = $1 and t.due_at <= clock_timestamp() + $7::interval) then $7 else $6 end)
 
 -- name: end_submission
 select end_submission_v1($1, $2, $3, $4, $5, $6, $7)

@@ -13,6 +13,7 @@ import pytest
 from shared.db.control import Control
 from shared.db.pool import Database, open_database
 from shared.db.submission import Submissions
+from shared.db.timers import Timers
 from shared.domain.claims import SubmissionClaim
 from shared.domain.errors import QueryRejected, StaleTransition
 from shared.domain.ids import AmcExecutionId
@@ -235,6 +236,34 @@ async def test_a_bind_settles_the_doubt_and_asks_for_a_look(
     assert look is not None
     assert 1 < look <= 2
     assert await database.fetchval("select outcome from submission_attempts") == "bound"
+
+
+@pytest.mark.parametrize(
+    ("next_look", "then"),
+    [
+        pytest.param(9, 9, id="it waits for the look that comes anyway"),
+        pytest.param(40, 2, id="but not for one that is far off"),
+        pytest.param(1, 1, id="and delays none"),
+    ],
+)
+async def test_a_bind_asks_for_a_look_of_its_own_only_where_none_comes_soon(
+    database: Database,
+    instance: MadeInstance,
+    workflow: MadeWorkflow,
+    next_look: float,
+    then: float,
+) -> None:
+    submissions = Submissions(database)
+    claim = await claim_one(database, instance, workflow)
+    await intend(submissions, claim)
+    wait = timedelta(seconds=next_look)
+    await Timers(database).arm("poll_instance", str(instance.key), wait=wait, command={})
+
+    await bind(submissions, claim)
+
+    look = await timer_in(database, "poll_instance", instance.key)
+    assert look is not None
+    assert then - 1 < look <= then
 
 
 async def test_a_second_bind_is_refused(

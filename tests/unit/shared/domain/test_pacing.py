@@ -43,26 +43,49 @@ def test_a_look_is_never_too_soon_and_never_too_late(
         (100, None, 5),
         (900, None, 45),
         (90_000, None, 60),
+        (0, 18, 9),
         (0, 120, 15),
-        (100, 120, 10),
-        (118, 120, 2),
+        (59, 120, 120 / 18),
+        (119, 120, 120 / 18),
+        (500, 900, 15),
+        (30, 36, 2),
         (600, 120, 30),
     ],
 )
 def test_a_look_comes_when_something_is_likely_ready(
     age: float, expected: float | None, seconds: float
 ) -> None:
-    assert LookPace().next_look([age], expected).total_seconds() == seconds
+    assert LookPace().next_look([age], expected).total_seconds() == pytest.approx(seconds)
+
+
+@given(st.lists(st.floats(0, 119), min_size=1, max_size=20))
+def test_with_one_of_a_middle_age_looks_come_at_an_even_distance(ages: list[float]) -> None:
+    look = LookPace().next_look([60, *ages], 120)
+
+    assert look.total_seconds() == pytest.approx(120 / 18)
 
 
 def test_the_youngest_sets_the_pace() -> None:
     pace = LookPace()
 
     assert pace.next_look([5, 5000, 50_000], None) == pace.next_look([5], None)
+    assert pace.next_look([5, 5000, 50_000], 36) == timedelta(seconds=2)
 
 
 def test_a_crowd_is_looked_at_less_often_because_each_look_finds_many() -> None:
     assert LookPace().next_look([1.0] * 140, None).total_seconds() == 10
+
+
+@given(st.lists(SECONDS, min_size=1, max_size=50), st.none() | SECONDS, st.floats(0.1, 10))
+def test_a_faster_amc_is_looked_at_as_much_faster(
+    ages: list[float], expected: float | None, scale: float
+) -> None:
+    usual = LookPace().next_look(ages, expected)
+    faster = LookPace(shortest=timedelta(seconds=2 / scale), longest=timedelta(seconds=60 / scale))
+
+    look = faster.next_look([a / scale for a in ages], expected and expected / scale)
+
+    assert look.total_seconds() * scale == pytest.approx(usual.total_seconds(), abs=1e-4)
 
 
 @given(st.integers(1, 86_400), st.booleans())
