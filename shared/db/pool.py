@@ -3,6 +3,9 @@
 Every statement, lock and idle transaction has a limit on the server's side too, so that a frozen
 client can hold a gate no longer than that. Each pool carries its relay's id: rows it writes to
 the outbox are born leased to the process that will publish them.
+
+Nothing of ours changes a session: whatever a transaction sets is set for its own length. So a
+connection goes back to the pool as it came, without a round trip to clean it.
 """
 
 import asyncio
@@ -32,6 +35,10 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         )
     asked_at = time.monotonic()
     clock.agree(await connection.fetchval("select clock_timestamp()"), asked_at=asked_at)
+
+
+async def _as_it_is(_connection: asyncpg.Connection) -> None:
+    """In place of asyncpg's RESET ALL after every statement; what is open is rolled back before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ async def open_database(
             timeout=5,
             command_timeout=statement_timeout.total_seconds() + 5,
             init=_prepare,
+            reset=_as_it_is,
             server_settings={
                 "application_name": f"amcflow {service}",
                 "amcflow.relay": str(relay_id),
