@@ -19,6 +19,7 @@ from shared.domain.errors import AmcflowError, DatabaseUnavailable, PermanentErr
 from shared.domain.pacing import backoff
 from shared.messaging.messages import ReconcileInstance
 from shared.observability.logs import get_logger
+from shared.observability.stop_points import StopPoint, reach
 from shared.runtime.reach import Reach, Reached
 from shared.security.secrets import AccessToken
 
@@ -68,6 +69,7 @@ class CompareHandler:
 
     async def __call__(self, command: ReconcileInstance, /) -> None:
         claim = await self.comparisons.claim(command.reconciliation_id, lease=self.lease)
+        reach(StopPoint.COMPARE_CLAIMED)
         try:
             listed, is_complete = await self._list(claim)
         except DatabaseUnavailable:
@@ -78,9 +80,11 @@ class CompareHandler:
             await self.comparisons.fail(claim, error)
             log.warning("comparison_refused", error_code=error.code, error=error.message)
         else:
+            reach(StopPoint.COMPARE_LISTED)
             await self.comparisons.finish(
                 claim, [listed_of(remote) for remote in listed], is_complete=is_complete
             )
+            reach(StopPoint.COMPARE_RECORDED)
             log.info("instance_compared", listed=len(listed), is_complete=is_complete)
 
     async def _list(self, claim: ComparisonClaim) -> tuple[list[RemoteExecution], bool]:

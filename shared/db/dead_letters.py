@@ -16,6 +16,7 @@ from shared.db.pool import Database
 from shared.db.queries import load
 from shared.domain.errors import ConflictError, HandlerFailed, NotFound
 from shared.domain.states import ExecutionState
+from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("dead_letters")
 
@@ -177,6 +178,7 @@ class DeadLetters:
         if outcome in _REFUSED:
             problem, hint = _REFUSED[outcome]
             raise NotRedrivable(f"Parked message {letter} {problem}.", hint=hint)
+        reach(StopPoint.REDRIVE_COMMITTED)
 
     async def redrive_all(
         self,
@@ -192,6 +194,8 @@ class DeadLetters:
         rows = await self.database.fetch(
             _SQL["redrive_all"], after, limit, by, list(queues), *wanted.arguments()
         )
+        if rows:
+            reach(StopPoint.REDRIVE_COMMITTED)
         return [Redriven(row["id"], row["outcome"]) for row in rows]
 
     async def discard(self, letter: int, *, by: str, reason: str) -> None:

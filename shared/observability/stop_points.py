@@ -81,6 +81,12 @@ class StopPoint(StrEnum):
     """An execution at AMC is adopted, but not committed: its row and its fingerprint are locked."""
     RECONCILE_RECORDED = "reconcile.recorded"
     """The doubt is settled; the command is not acknowledged."""
+    COMPARE_CLAIMED = "compare.claimed"
+    """A worker holds the comparison of an instance; AMC's list was not read."""
+    COMPARE_LISTED = "compare.listed"
+    """AMC's list was read; nothing of the comparison is stored."""
+    COMPARE_RECORDED = "compare.recorded"
+    """What no row owns is stored; the command is not acknowledged."""
     POLL_CLAIMED = "poll.claimed"
     """The poller holds the instance; AMC was not asked."""
     POLL_LISTED = "poll.listed"
@@ -127,6 +133,8 @@ class StopPoint(StrEnum):
     """A parked message is recorded; the execution it was about goes on."""
     DEAD_LETTER_ENDED = "dead_letter.ended"
     """The execution of a parked message has ended; the message is not acknowledged."""
+    REDRIVE_COMMITTED = "redrive.committed"
+    """A parked message is in the outbox again, unpublished; the person was not answered."""
 
 
 _SIGNALS: Final = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "term": signal.SIGTERM}
