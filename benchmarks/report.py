@@ -4,9 +4,10 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -53,17 +54,25 @@ def show(rows: Sequence[Row]) -> None:
 def keep(rows: Sequence[Row], machine: dict[str, object], path: Path = LATEST) -> None:
     """Rows of benchmarks that did not run now stay as they were."""
     mine = {row.name for row in rows}
-    kept = [old for old in stored_rows(path) if old["name"] not in mine]
+    kept = [old for old in _stored(path) if old["name"] not in mine]
     measured_at = machine["measured_at"]
     added = [{**asdict(row), "measured_at": measured_at} for row in rows]
     path.write_text(json.dumps({"machine": machine, "rows": [*kept, *added]}, indent=1) + "\n")
 
 
-def stored_rows(path: Path = LATEST) -> list[dict[str, object]]:
+def stored_rows(path: Path = LATEST) -> list[Row]:
     """What earlier runs found; nothing if there was none."""
+    known = {field.name for field in fields(Row)}
+    return [
+        Row(**{name: value for name, value in row.items() if name in known})
+        for row in _stored(path)
+    ]
+
+
+def _stored(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
-    rows: list[dict[str, object]] = json.loads(path.read_text())["rows"]
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
     return rows
 
 

@@ -19,6 +19,8 @@ drop table if exists rival_executions;
 create table rival_executions (
   id int primary key, state text not null, amc_instance_id text not null, body jsonb not null,
   amc_execution_id text unique, claimed_at timestamptz, submitted_at timestamptz);
+drop table if exists rival_results;
+create table rival_results (campaign text, impressions bigint);
 create index on rival_executions (state) where state <> 'completed';
 """
 _FILL: Final = """
@@ -38,6 +40,8 @@ class Rival:
     name: str
     workers: int
     prefetch: int
+    is_whole: bool = False
+    """The result is looked for and loaded too, not only the execution submitted."""
 
     @override
     def __str__(self) -> str:
@@ -66,7 +70,8 @@ class Rival:
     def sender(self, context: Context, count: int) -> tuple[str, ...]:
         """The command that puts `count` messages into the queue."""
         module = "celery_send" if self.name == "celery" else "taskiq_app"
-        return (str(context.rival_python()), "-m", f"benchmarks.rivals.{module}", str(count))
+        command = (str(context.rival_python()), "-m", f"benchmarks.rivals.{module}", str(count))
+        return (*command, "whole") if self.is_whole else command
 
 
 @dataclass(frozen=True, slots=True)

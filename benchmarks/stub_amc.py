@@ -13,6 +13,7 @@ import uvloop
 from typing_extensions import override
 
 _END: Final = b"\r\n\r\n"
+_RESULT: Final = b"campaign,impressions\n" + b"".join(b"c%d,%d\n" % (n, n) for n in range(20))
 _ids = itertools.count(1)
 
 
@@ -37,8 +38,11 @@ class _Connection(asyncio.Protocol):
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:
+        asked = head.partition(b"\r\n")[0]
         body = b"{}"
-        if head.startswith(b"POST") and b"/workflowExecutions" in head.partition(b"\r\n")[0]:
+        if b"/result.csv" in asked:
+            body = _RESULT
+        elif asked.startswith(b"POST") and b"/workflowExecutions" in asked:
             body = b'{"workflowExecutionId":"stub-%d","status":"PENDING"}' % next(_ids)
         assert self._transport is not None
         self._transport.write(

@@ -41,6 +41,19 @@ def database():
     return _connection
 
 
+def call(method, path, body=None):
+    return _http.request(
+        method,
+        os.environ["STUB_URL"] + path,
+        body=body,
+        headers={
+            "Authorization": "Bearer Atza|bench",
+            "Amazon-Advertising-API-ClientId": "bench",
+            "Content-Type": "application/json",
+        },
+    )
+
+
 @app.task(name="submit")
 def submit(number):
     connection = database()
@@ -51,18 +64,43 @@ def submit(number):
     ).fetchone()
     if row is None:
         return
-    answer = _http.request(
-        "POST",
-        f"{os.environ['STUB_URL']}/amc/reporting/{row[0]}/workflowExecutions",
-        body=json.dumps(row[1]).encode(),
-        headers={
-            "Authorization": "Bearer Atza|bench",
-            "Amazon-Advertising-API-ClientId": "bench",
-            "Content-Type": "application/json",
-        },
-    )
+    path = f"/amc/reporting/{row[0]}/workflowExecutions"
+    answer = call("POST", path, json.dumps(row[1]).encode())
     connection.execute(
         "update rival_executions set state = 'pending', amc_execution_id = %s,"
         " submitted_at = clock_timestamp() where id = %s and state = 'submitting'",
         (json.loads(answer.data)["workflowExecutionId"], number),
     )
+
+
+@app.task(name="whole")
+def whole(number):
+    """Submit, then leave the rest to a second task."""
+    submit(number)
+    finish.delay(number)
+
+
+@app.task(name="finish")
+def finish(number):
+    """One look at AMC, one download, the rows by COPY."""
+    connection = database()
+    row = connection.execute(
+        "select amc_instance_id, amc_execution_id from rival_executions"
+        " where id = %s and state = 'pending'",
+        (number,),
+    ).fetchone()
+    if row is None:
+        return
+    path = f"/amc/reporting/{row[0]}/workflowExecutions/{row[1]}"
+    call("GET", path)
+    call("GET", f"{path}/downloadUrls")
+    result = call("GET", "/result.csv").data
+    with connection.transaction(), connection.cursor() as cursor:
+        with cursor.copy(
+            "copy rival_results (campaign, impressions) from stdin (format csv, header)"
+        ) as copy:
+            copy.write(result)
+        cursor.execute(
+            "update rival_executions set state = 'completed' where id = %s and state = 'pending'",
+            (number,),
+        )

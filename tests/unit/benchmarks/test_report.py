@@ -29,7 +29,7 @@ def test_a_run_of_one_benchmark_leaves_the_rows_of_others(tmp_path: Path) -> Non
 
     keep([make_row("submit", ours=9.0)], MACHINE, path)
 
-    assert {row["name"]: row["ours"] for row in stored_rows(path)} == {"submit": 9.0, "cost": 1.0}
+    assert {row.name: row.ours for row in stored_rows(path)} == {"submit": 9.0, "cost": 1.0}
 
 
 def test_before_the_first_run_there_are_no_rows(tmp_path: Path) -> None:
