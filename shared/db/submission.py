@@ -4,11 +4,13 @@ Each is one round trip and one compare-and-set on (state, fence); a refused one 
 `StaleTransition`, because somebody else has gone on with the execution.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+from asyncpg import Record
 
 from shared.db.pool import Database
 from shared.db.queries import load
@@ -20,6 +22,18 @@ from shared.domain.pacing import YOUNG
 from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("submission")
+
+FoundT = TypeVar("FoundT")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What AMC answered to a create."""
+
+    claim: SubmissionClaim | DoubtClaim
+    amc_execution_id: AmcExecutionId
+    amc_status: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +48,22 @@ class Submissions:
         self, execution_id: UUID, *, lease: timedelta
     ) -> SubmissionClaim:
         """Hold it for `lease`; StaleTransition if it is not waiting to be submitted by us."""
-        row = await self.database.fetchrow(
-            _SQL["claim_for_submission"], execution_id, self.database.relay_id, lease
+        return _first(await self.claim_all([execution_id], lease=lease))
+
+    async def claim_all(
+        self, execution_ids: Sequence[UUID], *, lease: timedelta
+    ) -> list[SubmissionClaim | StaleTransition]:
+        """The same for several in one commit; of one that is asked for twice, the first is it."""
+        rows = await self.database.fetch(
+            _SQL["claim_for_submission"], execution_ids, self.database.relay_id, lease
         )
-        if row is None:
-            raise StaleTransition(f"Execution {execution_id} is not to be submitted now.")
-        return SubmissionClaim(
-            execution_id=ExecutionId(row["id"]),
-            fence=row["fence"],
-            attempt=row["attempt"],
-            postponed_count=row["postponed_count"],
-            destination=destination_of(row),
-            run=run_of(row),
-            sql_query=row["sql_query"],
-            declared=declared_of(row["declared"]),
-            deadline_seconds=row["deadline_seconds"],
-            is_workflow_known=row["is_workflow_known"],
-            is_cancel_requested=row["is_cancel_requested"],
-            is_held=row["is_held"],
-        )
+        claims = {claim.execution_id: claim for claim in map(_claim_of, rows)}
+        found: list[SubmissionClaim | StaleTransition] = []
+        for each in execution_ids:
+            claim = claims.pop(ExecutionId(each), None)
+            refused = StaleTransition(f"Execution {each} is not to be submitted now.")
+            found.append(refused if claim is None else claim)
+        return found
 
     async def is_workflow_known(self, instance: InstanceKey, workflow: AmcWorkflowId) -> bool:
         """Whether the definition exists at AMC on this instance, as far as we know."""
@@ -78,17 +89,34 @@ class Submissions:
 
         StaleTransition if the claim is lost or a cancellation came first: nothing may be sent.
         """
-        attempt = await self.database.fetchval(
+        return _first(
+            await self.record_intents(
+                [(claim, timeout_seconds)], settle_time=settle_time, lease=lease
+            )
+        )
+
+    async def record_intents(
+        self,
+        intents: Sequence[tuple[SubmissionClaim, int]],
+        *,
+        settle_time: timedelta,
+        lease: timedelta,
+    ) -> list[int | StaleTransition]:
+        """The same for several in one commit: claims, each with its timeout in seconds."""
+        rows = await self.database.fetch(
             _SQL["record_intent"],
-            claim.execution_id,
-            claim.fence,
-            timeout_seconds,
+            [claim.execution_id for claim, _ in intents],
+            [claim.fence for claim, _ in intents],
+            [timeout_seconds for _, timeout_seconds in intents],
             settle_time,
             lease,
         )
-        if attempt is None:
-            raise StaleTransition(f"Execution {claim.execution_id} may not be sent any more.")
-        return int(attempt)
+        attempts: dict[UUID, int] = {row["id"]: row["attempt"] for row in rows}
+        return [
+            attempts.get(claim.execution_id)
+            or StaleTransition(f"Execution {claim.execution_id} may not be sent any more.")
+            for claim, _ in intents
+        ]
 
     async def bind(
         self,
@@ -108,6 +136,26 @@ class Submissions:
             self.first_look,
             self.first_look * YOUNG,
         )
+
+    async def bind_all(self, bindings: Sequence[Binding]) -> list[StaleTransition | None]:
+        """The same for several in one commit; if an id has another owner, for none of them."""
+        rows = await self.database.fetch(
+            _SQL["bind_all"],
+            [each.claim.execution_id for each in bindings],
+            [each.claim.fence for each in bindings],
+            [each.amc_execution_id for each in bindings],
+            [each.amc_status for each in bindings],
+            [each.created_at for each in bindings],
+            self.first_look,
+            self.first_look * YOUNG,
+        )
+        bound = {row["id"] for row in rows}
+        return [
+            None
+            if each.claim.execution_id in bound
+            else StaleTransition(f"Execution {each.claim.execution_id} is ours no more (bind).")
+            for each in bindings
+        ]
 
     async def mark_failed(
         self, claim: SubmissionClaim, error: AmcflowError, *, outcome: str = "refused"
@@ -216,6 +264,29 @@ class Submissions:
         )
         if not done:
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more ({query}).")
+
+
+def _claim_of(row: Record) -> SubmissionClaim:
+    return SubmissionClaim(
+        execution_id=ExecutionId(row["id"]),
+        fence=row["fence"],
+        attempt=row["attempt"],
+        postponed_count=row["postponed_count"],
+        destination=destination_of(row),
+        run=run_of(row),
+        sql_query=row["sql_query"],
+        declared=declared_of(row["declared"]),
+        deadline_seconds=row["deadline_seconds"],
+        is_workflow_known=row["is_workflow_known"],
+        is_cancel_requested=row["is_cancel_requested"],
+        is_held=row["is_held"],
+    )
+
+
+def _first(found: Sequence[FoundT | StaleTransition]) -> FoundT:
+    if isinstance(found[0], StaleTransition):
+        raise found[0]
+    return found[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,17 @@
 -- name: claim_for_submission
 -- One worker holds an execution at a time: a claim is refused while a lease runs, and after the
 -- intent nobody claims it for submission at all (the reconciler alone goes on from there).
-with claimed as (
-  update workflow_executions
-     set fence = fence + 1, lease_owner = $2, lease_until = clock_timestamp() + $3::interval
-   where id = $1 and state = 'submitting' and intent_at is null
+-- Several at once share a round trip and a commit; rows are locked in the order of their ids.
+with waiting as (
+  select id from workflow_executions
+   where id = any($1::uuid[]) and state = 'submitting' and intent_at is null
      and (lease_owner is null or lease_until <= clock_timestamp())
-  returning *
+   order by id for no key update
+), claimed as (
+  update workflow_executions e
+     set fence = fence + 1, lease_owner = $2, lease_until = clock_timestamp() + $3::interval
+    from waiting w where e.id = w.id
+  returning e.*
 ), disarmed as (
   delete from timers t using claimed c
    where t.kind = 'submit_execution' and t.key = c.id::text
@@ -40,15 +45,23 @@ delete from amc_workflows where instance_id = $1 and amc_workflow_id = $2
 -- name: record_intent
 -- The point of no return. A cancellation that committed before this wins; one that comes later
 -- goes to AMC. The lease must still be ours, and long enough for the call to end within it.
-with intended as (
-  update workflow_executions
-     set intent_at = clock_timestamp(), attempt = attempt + 1, amc_timeout_seconds = $3,
+with asked as (
+  select * from unnest($1::uuid[], $2::bigint[], $3::int[]) as a(id, fence, timeout_seconds)
+), held as (
+  select e.id, a.timeout_seconds from workflow_executions e
+    join asked a on a.id = e.id and a.fence = e.fence
+   where e.state = 'submitting' and e.intent_at is null
+     and e.cancel_requested_at is null and e.lease_until > clock_timestamp()
+   order by e.id for no key update of e
+), intended as (
+  update workflow_executions e
+     set intent_at = clock_timestamp(), attempt = attempt + 1,
+         amc_timeout_seconds = h.timeout_seconds,
          settle_at = clock_timestamp() + $4::interval,
          lease_until = clock_timestamp() + $5::interval
-   where id = $1 and fence = $2 and state = 'submitting' and intent_at is null
-     and cancel_requested_at is null and lease_until > clock_timestamp()
-  returning id, attempt, instance_id, amc_workflow_id, amc_timeout_seconds, settle_at,
-            lease_until
+    from held h where e.id = h.id
+  returning e.id, e.attempt, e.instance_id, e.amc_workflow_id, e.amc_timeout_seconds,
+            e.settle_at, e.lease_until
 ), timed as (
   insert into timers (kind, key, due_at, command)
   -- Before the lease ends nobody could claim it, and the timer would only come back by its guard.
@@ -61,7 +74,7 @@ with intended as (
                                    timeout_seconds)
   select id, attempt, instance_id, amc_workflow_id, amc_timeout_seconds from intended
 )
-select attempt from intended
+select id, attempt from intended
 
 -- name: bind
 -- Where a look comes within $7 anyway, it sees the new execution too: a first look for each would be
@@ -70,6 +83,21 @@ select bind_execution_v1($1, $2, $3, $4, $5, case when exists (
          select from workflow_executions e
            join timers t on t.kind = 'poll_instance' and t.key = e.instance_id::text
           where e.id = $1 and t.due_at <= clock_timestamp() + $7::interval) then $7 else $6 end)
+
+-- name: bind_all
+-- The same for several, in the order of their instances: each locks the timer of its instance.
+select a.id from (
+  select a.*, e.instance_id,
+         case when t.due_at <= clock_timestamp() + $7::interval then $7::interval
+              else $6::interval end as first_look
+    from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[])
+           as a(id, fence, amc_execution_id, amc_status, created_at)
+    join workflow_executions e on e.id = a.id
+    left join timers t on t.kind = 'poll_instance' and t.key = e.instance_id::text
+   order by e.instance_id, a.id offset 0) a,
+  lateral bind_execution_v1(a.id, a.fence, a.amc_execution_id, a.amc_status, a.created_at,
+                            a.first_look) as is_bound
+ where is_bound
 
 -- name: end_submission
 select end_submission_v1($1, $2, $3, $4, $5, $6, $7)
