@@ -31,6 +31,7 @@ from shared.intake.idempotency import Once
 from shared.intake.intake import Admitter as AdmitterPort
 from shared.intake.intake import Intake
 from shared.runtime.admitter import Admitter
+from shared.runtime.gathered_intake import GatheredIntake
 from shared.runtime.service import open_messenger, run_until
 from shared.security.sealing import SealingPublicKey
 
@@ -43,10 +44,12 @@ async def run(settings: ApiSettings, stop: asyncio.Event) -> None:
     with listen(settings.host, settings.port) as listener:
         async with open_messenger(settings, service="api") as messenger:
             admitter = Admitter(Acceptance(messenger.database), messenger.relay.wake)
+            gathered = gather_intake(messenger.database)
             state = build_state(
                 settings,
                 messenger.database,
                 admitter=admitter,
+                gathered=gathered,
                 seal=seal,
                 broker=messenger.publisher,
                 wake_relay=messenger.relay.wake,
@@ -60,7 +63,7 @@ async def run(settings: ApiSettings, stop: asyncio.Event) -> None:
             await run_until(
                 stop,
                 first=[server.run, state.events.run],
-                last=[admitter.run, messenger.relay.run],
+                last=[gathered.run, admitter.run, messenger.relay.run],
             )
 
 
@@ -69,6 +72,7 @@ def build_state(
     database: Database,
     *,
     admitter: AdmitterPort,
+    gathered: GatheredIntake,
     seal: Seal,
     broker: BrokerState,
     wake_relay: RelayWake,
@@ -81,7 +85,7 @@ def build_state(
         credentials=CredentialsAdmin(database),
         workflows=Workflows(database),
         executions=ExecutionsRead(database),
-        intake=build_intake(settings, database, admitter, once),
+        intake=build_intake(settings, database, admitter=admitter, gathered=gathered, once=once),
         once=once,
         control=Control(database),
         results=StoredResults(database),
@@ -97,15 +101,25 @@ def build_state(
     )
 
 
+def gather_intake(database: Database) -> GatheredIntake:
+    """What many requests share: look-ups and the commit."""
+    return GatheredIntake(Workflows(database), Instances(database), Acceptance(database))
+
+
 def build_intake(
-    settings: ApiSettings, database: Database, admitter: AdmitterPort, once: Once
+    settings: ApiSettings,
+    database: Database,
+    *,
+    admitter: AdmitterPort,
+    gathered: GatheredIntake,
+    once: Once,
 ) -> Intake:
     """The use case of asking for executions."""
     return Intake(
-        workflows=Workflows(database),
-        instances=Instances(database),
+        workflows=gathered,
+        instances=gathered,
         originals=ExecutionsRead(database),
-        store=Acceptance(database),
+        store=gathered,
         admitter=admitter,
         once=once,
         defaults=settings.defaults(),

@@ -54,6 +54,16 @@ class RememberedRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class NewRequest:
+    """Executions that are accepted together or not at all, and who asked for them."""
+
+    executions: Sequence[NewExecution]
+    owner: str
+    request_id: str
+    remember: RememberedRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
     """The repository of what was asked for."""
 
@@ -68,18 +78,22 @@ class Acceptance:
         remember: RememberedRequest | None = None,
     ) -> None:
         """Store all of them, or none. StaleTransition if the idempotency key is taken."""
-        rows = [_as_json(execution) for execution in executions]
+        await self.accept_all([NewRequest(executions, owner, request_id, remember)])
+
+    async def accept_all(self, requests: Sequence[NewRequest]) -> None:
+        """Several requests in one commit: all of them or none, in this order in line."""
+        rows = [
+            _as_json(execution, request) for request in requests for execution in request.executions
+        ]
+        keys = [
+            (key.owner, key.scope, key.key, key.request_sha256, key.response)
+            for key in (request.remember for request in requests)
+            if key is not None
+        ]
         async with self.database.transaction() as connection:
-            if remember is not None:
-                await connection.execute(
-                    _SQL["remember"],
-                    remember.owner,
-                    remember.scope,
-                    remember.key,
-                    remember.request_sha256,
-                    remember.response,
-                )
-            await connection.fetchval(_SQL["accept"], rows, owner, request_id)
+            if keys:
+                await connection.executemany(_SQL["remember"], keys)
+            await connection.fetchval(_SQL["accept"], rows)
             reach(StopPoint.ACCEPT_BEFORE_COMMIT)
 
     async def admit(self, instance_ids: Collection[int]) -> int:
@@ -87,9 +101,11 @@ class Acceptance:
         return int(await self.database.fetchval(_SQL["admit"], sorted(instance_ids)))
 
 
-def _as_json(execution: NewExecution) -> dict[str, Any]:
+def _as_json(execution: NewExecution, request: NewRequest) -> dict[str, Any]:
     # Not `asdict`: it copies deeply, which was a third of the time of a large request.
-    return {name: _plain(getattr(execution, name)) for name in _COLUMNS}
+    row = {name: _plain(getattr(execution, name)) for name in _COLUMNS}
+    row["owner"], row["request_id"] = request.owner, request.request_id
+    return row
 
 
 def _plain(value: Any) -> Any:

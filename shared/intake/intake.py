@@ -24,6 +24,9 @@ from shared.intake.idempotency import Once, Remember, Repeatable
 from shared.intake.models import Accepted, AcceptedItem, ExecutionItem
 from shared.observability.stop_points import StopPoint, reach
 
+# Made once: an annotation of a function inside another is evaluated at every call of the outer.
+RememberAccepted = Remember[Accepted]
+
 
 class WorkflowBook(Protocol):
     """What workflows say now."""
@@ -104,7 +107,7 @@ class Intake:
         NotFinished while it has not ended; NotFound if it, or its workflow, is gone.
         """
 
-        async def work(remember: Remember[Accepted]) -> Accepted:
+        async def work(remember: RememberAccepted) -> Accepted:
             original = await self.originals.original(execution_id)
             _refuse_retry(original)
             again = replace(
@@ -121,7 +124,7 @@ class Intake:
         asker: Asker,
         repeatable: Repeatable | None,
     ) -> Accepted:
-        async def work(remember: Remember[Accepted]) -> Accepted:
+        async def work(remember: RememberAccepted) -> Accepted:
             executions = await self._checked(items, places, asker)
             return await self._store(executions, asker, remember)
 
@@ -146,7 +149,7 @@ class Intake:
         )
 
     async def _store(
-        self, executions: Sequence[NewExecution], asker: Asker, remember: Remember[Accepted]
+        self, executions: Sequence[NewExecution], asker: Asker, remember: RememberAccepted
     ) -> Accepted:
         accepted = _accepted(executions)
         await self.store.accept(

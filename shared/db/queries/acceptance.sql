@@ -1,5 +1,5 @@
 -- name: accept
-select accept_executions_v1($1, $2, $3)
+select accept_executions_v2($1)
 
 -- name: remember
 insert into idempotency_keys (owner, scope, key, request_sha256, response)

@@ -1,5 +1,6 @@
 """The application in process over a real database, and short ways to ask it for things."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -8,7 +9,7 @@ import httpx
 import pytest
 
 from services.api.app import Exposure, create_app
-from services.api.service import build_state
+from services.api.service import build_state, gather_intake
 from services.api.settings import ApiSettings
 from services.api.state import ApiState
 from shared.db.pool import Database
@@ -157,11 +158,14 @@ class open_api:  # noqa: N801 - used as a function
 
     async def __aenter__(self) -> Api:
         token, hints, broker = new_service_token(), Hints(), Broker()
+        gathered, self.stop = gather_intake(self.database), asyncio.Event()
+        self.gathering = asyncio.ensure_future(gathered.run(self.stop))
         await ServiceTokens(self.database).create("tester", hash_service_token(token))
         state = build_state(
             make_settings(),
             self.database,
             admitter=hints,
+            gathered=gathered,
             seal=SealingPublicKey(PAIR.public),
             broker=broker,
             wake_relay=hints.wake,
@@ -177,3 +181,5 @@ class open_api:  # noqa: N801 - used as a function
 
     async def __aexit__(self, *_: object) -> None:
         await self.http.aclose()
+        self.stop.set()
+        await self.gathering

@@ -226,11 +226,11 @@ class Storm:
         """Over instances in any order, stored and admitted in one transaction."""
         asked = [random.choice(self.instances) for _ in range(20)]
         rows = [
-            {"id": str(each.id), **_members(each)}
+            {"id": str(each.id), **_members(each), "owner": "test", "request_id": "r"}
             for each in (make_request(instance, self.workflow, lane="bulk") for instance in asked)
         ]
         async with pool.transaction() as connection:
-            await connection.fetchval("select accept_executions_v1($1, 'test', 'r')", rows)
+            await connection.fetchval("select accept_executions_v2($1)", rows)
             await connection.fetchval(
                 "select admit_instances_v1($1)", [instance.key for instance in asked]
             )
