@@ -34,12 +34,13 @@ PREFIX = "/api/v1"
 OPENAPI = f"{PREFIX}/openapi.json"
 DOCS = "/docs"
 
+# Tried in this order for each request: the busiest first.
 _NOUNS = (
+    executions,
     accounts,
     instances,
     credentials,
     workflows,
-    executions,
     results,
     events,
     stats,

@@ -107,7 +107,7 @@ def link_next(request: Request, response: Response, cursor: str) -> None:
     response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 
-def _paging(
+async def _paging(
     request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
 ) -> Paging:
     return Paging(request, response, limit, cursor)

@@ -44,7 +44,7 @@ class ParkedStatus(StrEnum):
     ALL = "all"
 
 
-def _letter(parked_id: str) -> int:
+async def _letter(parked_id: str) -> int:
     if not (parked_id.isascii() and parked_id.isdigit()) or int(parked_id[:20]) > LAST:
         raise NotFound(f"No parked message has the id {parked_id[:80]!r}.", hint="It is a number.")
     return int(parked_id)
@@ -53,7 +53,7 @@ def _letter(parked_id: str) -> int:
 Letter = Annotated[int, Depends(_letter)]
 
 
-def _filter(
+async def _filter(
     queue: Annotated[Filter | None, Query(description="The queue it was taken from.")] = None,
     kind: Annotated[Filter | None, Query(description="Its type, as cancel_stray.v1.")] = None,
     reason: Annotated[Filter | None, Query(description="The code of the error.")] = None,

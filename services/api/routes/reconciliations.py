@@ -43,11 +43,11 @@ class FindingKind(StrEnum):
     FOREIGN = "foreign"
 
 
-def _id(reconciliation_id: str) -> UUID:
+async def _id(reconciliation_id: str) -> UUID:
     return read(RECONCILIATION_PREFIX, reconciliation_id, what="reconciliation")
 
 
-def _amc_id(amc_execution_id: str) -> str:
+async def _amc_id(amc_execution_id: str) -> str:
     if "\x00" in amc_execution_id:
         raise NotFound("No execution at AMC has such an id.")
     return amc_execution_id
