@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.security import secrets
 from shared.security.secrets import (
     AccessToken,
     RefreshToken,
@@ -179,3 +180,25 @@ def test_a_token_knows_whether_its_time_is_over() -> None:
     assert AccessToken("a", expires_at=now).is_expired(now)
     assert not AccessToken("a", expires_at=now + timedelta(seconds=1)).is_expired(now)
     assert not AccessToken("a").is_expired(now)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=4),
+            st.sampled_from(
+                "Atza| Atzr%7C eyJ EYJ amc_sk_ AMC_SK_ X-Amz-Signature= & Bearer basic :// u:p@"
+                ' password token : = dsn "'.split(" ")
+            ),
+            st.sampled_from([" ", "\t", "\n"]),
+            st.text("abcdefgh", min_size=4, max_size=8),
+        ),
+        max_size=8,
+    ).map("".join)
+)
+def test_no_pattern_is_spared_a_text_that_it_would_change(text: str):
+    searched = text
+    for pattern in (*secrets._BY_VALUE, secrets._PAIR):
+        searched = pattern.sub(rf"\g<keep>{secrets.STARS}", searched)
+
+    assert redact_text(text) == searched
