@@ -4,6 +4,7 @@ import asyncio
 
 from services.submitter.cancel_handler import CancelHandler, CancelStrayHandler, RemoteCancel
 from services.submitter.compare_handler import CompareHandler
+from services.submitter.gathered_submissions import GatheredSubmissions
 from services.submitter.reconcile_handler import ReconcileHandler
 from services.submitter.settings import SubmitterSettings
 from services.submitter.submit_handler import SubmitHandler, SubmitPolicy
@@ -38,15 +39,22 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
                 "reconcile_instance",
             ),
         )
+        submissions = GatheredSubmissions.over(
+            Submissions(messenger.database, first_look=settings.first_look)
+        )
         await run_until(
             stop,
-            first=[*_consumers(settings, messenger, amc), timers.run],
-            last=[messenger.relay.run, amc.call_log.run],
+            first=[*_consumers(settings, messenger, amc, submissions), timers.run],
+            last=[messenger.relay.run, amc.call_log.run, submissions.run],
         )
 
 
-def _consumers(settings: SubmitterSettings, messenger: Messenger, amc: AmcParts) -> list[Job]:
-    submissions = Submissions(messenger.database, first_look=settings.first_look)
+def _consumers(
+    settings: SubmitterSettings,
+    messenger: Messenger,
+    amc: AmcParts,
+    submissions: GatheredSubmissions,
+) -> list[Job]:
     cancellations = Cancellations(messenger.database)
     cancel = RemoteCancel(amc.client, amc.reach, settings.lease)
     submit = SubmitHandler(

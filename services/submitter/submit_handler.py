@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from services.submitter.send_window import SendWindow
 from shared.amc.models import RemoteExecution
 from shared.amc.permits import CallClass, Permit, Permits
 from shared.amc.target import (
@@ -136,6 +137,7 @@ class SubmitHandler:
     reach: Reach
     permits: Permits
     policy: SubmitPolicy
+    window: SendWindow = field(default_factory=SendWindow)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _makers: WeakValueDictionary[tuple[InstanceKey, AmcWorkflowId], asyncio.Lock] = field(
@@ -187,6 +189,12 @@ class SubmitHandler:
         reach(StopPoint.SUBMIT_WORKFLOW_KNOWN)
         # A handshake outlasts a permit, so the connection comes first.
         await self.amc.warm_up(at.target)
+        async with self.window.turn():
+            return await self._send_in_time(claim, last_send, at)
+
+    async def _send_in_time(
+        self, claim: SubmissionClaim, last_send: float, at: Reached
+    ) -> RemoteExecution:
         permit = await self._book(claim, last_send)
         reach(StopPoint.SUBMIT_PERMIT_BOOKED)
         timeout_seconds = timeout_with_marker(

@@ -1,0 +1,98 @@
+"""Room for those between permit and answer: shrinks when permits expire, grows when none does."""
+
+import asyncio
+
+import pytest
+
+from services.submitter.send_window import SendWindow
+from shared.domain.errors import AmcUnavailable, PermitExpired
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def take_turn(window: SendWindow, error: Exception | None = None) -> None:
+    async with window.turn():
+        if error is not None:
+            raise error
+
+
+async def test_no_more_than_there_is_room_for_are_inside() -> None:
+    window, leave = SendWindow(room=2), asyncio.Event()
+    inside: list[int] = []
+
+    async def stay(number: int) -> None:
+        async with window.turn():
+            inside.append(number)
+            await leave.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(5):
+            group.create_task(stay(number))
+        await asyncio.sleep(0)
+        assert inside == [0, 1]
+        leave.set()
+
+    assert inside == [0, 1, 2, 3, 4]
+
+
+async def test_a_full_round_in_time_makes_room_for_one_more() -> None:
+    window = SendWindow(room=4)
+
+    for _ in range(5):
+        await take_turn(window)
+
+    assert int(window.room) == 5
+
+
+async def test_a_permit_that_expired_leaves_less_room_and_never_none() -> None:
+    clock = Clock()
+    window = SendWindow(room=10, clock=clock)
+
+    for _ in range(20):
+        clock.now += 1
+        with pytest.raises(PermitExpired):
+            await take_turn(window, PermitExpired("late"))
+
+    assert window.room == 1
+    await take_turn(window)
+
+
+async def test_permits_that_expire_together_count_once() -> None:
+    window = SendWindow(room=10, clock=Clock())
+
+    for _ in range(5):
+        with pytest.raises(PermitExpired):
+            await take_turn(window, PermitExpired("late"))
+
+    assert window.room == 7
+
+
+async def test_other_errors_say_nothing_about_room() -> None:
+    window = SendWindow(room=10)
+
+    with pytest.raises(AmcUnavailable):
+        await take_turn(window, AmcUnavailable("away"))
+
+    assert window.room == 10
+
+
+async def test_who_is_called_away_in_line_takes_no_place() -> None:
+    window, leave = SendWindow(room=1), asyncio.Event()
+
+    async def stay() -> None:
+        async with window.turn():
+            await leave.wait()
+
+    first, second, third = (asyncio.ensure_future(stay()) for _ in range(3))
+    await asyncio.sleep(0)
+    second.cancel()
+    leave.set()
+    await asyncio.gather(first, third)
+
+    await asyncio.wait_for(take_turn(window), 1)
