@@ -21,28 +21,24 @@ insert into result_columns
   (version_id, position, source_name, occurrence, column_name, data_type)
 values ($1, $2, $3, $4, $5, $6)
 
--- name: is_still_held
-select exists (select from workflow_executions
-                where id = $1 and fence = $2 and state = 'downloading')
-
--- name: lift_limits
--- For this transaction only. A client that is frozen between two statements is still dropped; the
--- name tells the next holder of the execution whose session this is.
-select set_config('statement_timeout', $1::text, true), set_config('lock_timeout', $2::text, true),
-       set_config('idle_in_transaction_session_timeout', $3::text, true),
-       set_config('application_name', $4::text, true)
-
--- name: hurry
--- From here on the execution's row is locked, and others wait for it: a frozen client is dropped
--- as soon as anywhere else.
-select set_config('idle_in_transaction_session_timeout', '3000', true)
-
--- name: end_older_loads
--- A downloader that was frozen in its COPY would hold the tables it makes for as long as a load
--- may take. Its lease is over and its commit would be refused, so its session is ended.
-select count(pg_terminate_backend(pid)) from pg_stat_activity
- where datname = current_database() and usename = current_user
-   and application_name = $1 and pid <> pg_backend_pid()
+-- name: begin_load
+-- Lifts the pool's limits for this transaction only; a client that is frozen between two statements
+-- is still dropped. The name tells the next holder of the execution whose session this is: a
+-- downloader that was frozen in its COPY would hold the tables it makes for as long as a load may
+-- take. Its lease is over and its commit would be refused, so whoever holds the claim ends it.
+with held as materialized (
+  select exists (select from workflow_executions
+                  where id = $1 and fence = $2 and state = 'downloading') as is_held
+)
+select is_held, to_regclass('pg_temp.amcflow_row_numbers') is not null as has_numbers,
+       set_config('statement_timeout', $3::text, true), set_config('lock_timeout', $4::text, true),
+       set_config('idle_in_transaction_session_timeout', $5::text, true),
+       set_config('application_name', $6::text, true),
+       case when is_held then (
+         select count(pg_terminate_backend(pid)) from pg_stat_activity
+          where datname = current_database() and usename = current_user
+            and application_name = $6 and pid <> pg_backend_pid()) end as ended
+  from held
 
 -- name: make_numbers
 -- It lives as long as the session; nothing else uses it.
@@ -54,23 +50,24 @@ select setval(to_regclass('pg_temp.amcflow_row_numbers'), 1, false),
        set_config('amc.e', $1::bigint::text, true),
        set_config('amc.seq', to_regclass('pg_temp.amcflow_row_numbers')::oid::text, true)
 
--- name: insert_part
-insert into result_parts (execution_id, part, size_bytes, sha256, row_count)
-values ($1, $2, $3, $4, $5)
-
--- name: store_result
-insert into stored_results
-  (execution_id, execution_no, version_id, table_name, positions, replaced_characters)
-values ($1, $2, $3, $4, $5, $6)
-
 -- name: complete
--- The fence is what a worker that was given up for dead fails on: its rows go with it.
+-- The fence is what a worker that was given up for dead fails on: its rows go with it. From here on
+-- the execution's row is locked, and others wait for it: a frozen client is dropped as soon as
+-- anywhere else.
+with parts as (
+  insert into result_parts (execution_id, part, size_bytes, sha256, row_count)
+  select $1, p.* from unnest($3::int[], $4::bigint[], $5::bytea[], $6::bigint[]) p
+), stored as (
+  insert into stored_results
+    (execution_id, execution_no, version_id, table_name, positions, replaced_characters)
+  values ($1, $7, $8, $9, $10, $11)
+)
 update workflow_executions
    set state = 'completed', finished_at = clock_timestamp(), lease_owner = null,
-       lease_until = null, row_count = $3, size_bytes = $4,
-       output_location = coalesce($5, output_location), result_table = $6
+       lease_until = null, row_count = $12, size_bytes = $13,
+       output_location = coalesce($14, output_location), result_table = $9
  where id = $1 and fence = $2 and state = 'downloading'
-returning id
+returning set_config('idle_in_transaction_session_timeout', '3000', true)
 
 -- name: find_result
 select s.execution_id, s.execution_no, s.table_name, s.replaced_characters, s.dropped_at,

@@ -23,9 +23,10 @@ from shared.db.results.order import LoadedResult, LoadOrder
 from shared.db.results.plan import Plan, make_plan
 from shared.db.results.source import CsvFile, open_files
 from shared.db.results.versions import (
-    OWN_NUMBER,
+    NUMBER,
     StoredColumn,
     Version,
+    find_version,
     fingerprint_of,
     pick_version,
     remembered_types,
@@ -80,30 +81,30 @@ class _Load:
     order: LoadOrder
     files: Sequence[CsvFile]
     timeout: float
+    versions: Sequence[Version] = ()
     is_replacing: bool = False
 
     async def begin(self) -> None:
         """Lift the pool's limits, and do not start what cannot be finished."""
-        milliseconds = (timedelta(seconds=self.timeout), _LOCK_WAIT, _IDLE)
+        limits = (timedelta(seconds=self.timeout), _LOCK_WAIT, _IDLE)
         claim = self.order.claim
-        name = f"amcflow load {claim.execution_id}"
-        await self.connection.execute(
-            _SQL["lift_limits"],
-            *(f"{limit.total_seconds() * 1000:.0f}" for limit in milliseconds),
-            name,
+        begun = await self.connection.fetchrow(
+            _SQL["begin_load"],
+            claim.execution_id,
+            claim.fence,
+            *(f"{limit.total_seconds() * 1000:.0f}" for limit in limits),
+            f"amcflow load {claim.execution_id}",
         )
-        if not await self.connection.fetchval(
-            _SQL["is_still_held"], claim.execution_id, claim.fence
-        ):
+        if begun is None or not begun["is_held"]:
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
-        await self.connection.execute(_SQL["end_older_loads"], name)
-        await self.connection.execute(_SQL["make_numbers"])
+        if not begun["has_numbers"]:
+            await self.connection.execute(_SQL["make_numbers"])
 
     async def until_types_hold(self, *, is_own: bool) -> LoadedResult:
         """Attempts, each with wider types, until one goes through."""
-        versions = await versions_of(self.connection, self.order.claim.workflow_id)
+        await self._read_versions()
         plan = await asyncio.to_thread(
-            make_plan, self.files, self.order.declared, remembered_types(versions)
+            make_plan, self.files, self.order.declared, remembered_types(self.versions)
         )
         attempt = self._into_own_table if is_own else self._into_shared_table
         while True:
@@ -115,28 +116,36 @@ class _Load:
             except BadBytes:
                 self.is_replacing = True
             except _VersionDiffers:
-                continue
+                await self._read_versions()
+
+    async def _read_versions(self) -> None:
+        self.versions = await versions_of(self.connection, self.order.claim.workflow_id)
 
     async def _into_shared_table(self, plan: Plan) -> LoadedResult:
         version = await self._pick_version(plan)
-        counts = await self._copying(version.table_name, version.columns).run(plan)
+        copying = self._copying(version.table_name, version.columns)
+        counts = await copying.run()
+        await copying.check(plan, sum(counts.values()))
         return await self._complete(version.table_name, version, plan, counts)
 
     async def _into_own_table(self, plan: Plan) -> LoadedResult:
         claim = self.order.claim
         table = f"x{claim.no}"
-        columns = await self._columns_of(plan)
+        columns = self._columns_of(plan)
         definitions = "".join(f", {column.definition}" for column in columns)
         await self._execute(
             f"create table {in_results(table)} ("
             f"e bigint not null default {claim.no} check (e = {claim.no}), "
-            f"{OWN_NUMBER}{definitions})"
+            f"{NUMBER}{definitions})"
         )
-        counts = await self._copying(table, columns, freeze=True).run(plan)
+        copying = self._copying(table, columns, freeze=True)
+        counts = await copying.run()
         await self._execute(
             f"create index on {in_results(table)} using brin (n) with (pages_per_range = 32)"
         )
-        await self._execute(f"analyze {in_results(table)}")
+        # Pages need to know of n only; autovacuum looks at all columns in its own time.
+        await self._execute(f"analyze {in_results(table)} (n)")
+        await copying.check(plan, sum(counts.values()))
         version = await self._pick_version(plan)
         if version.columns != columns:
             raise _VersionDiffers
@@ -160,19 +169,20 @@ class _Load:
             timeout=self.timeout,
         )
 
-    async def _columns_of(self, plan: Plan) -> tuple[StoredColumn, ...]:
+    def _columns_of(self, plan: Plan) -> tuple[StoredColumn, ...]:
         """As the version has them that will be the parent, if it is there already."""
-        versions = await versions_of(self.connection, self.order.claim.workflow_id)
-        wanted = fingerprint_of(plan.columns)
-        for version in versions:
-            if version.fingerprint == wanted:
-                return version.columns
+        known = find_version(self.versions, fingerprint_of(plan.columns))
+        if known is not None:
+            return known.columns
         return tuple(
             StoredColumn(position, column.key, column.name, column.data_type)
             for position, column in enumerate(plan.columns, start=1)
         )
 
     async def _pick_version(self, plan: Plan) -> Version:
+        known = find_version(self.versions, fingerprint_of(plan.columns))
+        if known is not None:
+            return known
         claim = self.order.claim
         with copy_errors():
             return await pick_version(
@@ -183,34 +193,24 @@ class _Load:
         self, table: str, version: Version, plan: Plan, counts: Mapping[int, int]
     ) -> LoadedResult:
         order, rows = self.order, sum(counts.values())
-        for number, part in enumerate(order.parts, start=1):
-            await self.connection.execute(
-                _SQL["insert_part"],
-                order.claim.execution_id,
-                number,
-                part.size,
-                part.sha256,
-                counts.get(number, 0),
-            )
         positions = {column.key: column.position for column in version.columns}
-        await self.connection.execute(
-            _SQL["store_result"],
+        numbers = range(1, len(order.parts) + 1)
+        completed = await self.connection.fetchval(
+            _SQL["complete"],
             order.claim.execution_id,
+            order.claim.fence,
+            list(numbers),
+            [part.size for part in order.parts],
+            [part.sha256 for part in order.parts],
+            [counts.get(number, 0) for number in numbers],
             order.claim.no,
             version.id,
             table,
             [positions[column.key] for column in plan.columns],
             self.is_replacing,
-        )
-        await self.connection.execute(_SQL["hurry"])
-        completed = await self.connection.fetchval(
-            _SQL["complete"],
-            order.claim.execution_id,
-            order.claim.fence,
             rows,
             order.size_bytes,
             order.output_location,
-            table,
         )
         if completed is None:
             raise StaleTransition(f"Execution {order.claim.execution_id} is ours no more.")

@@ -12,7 +12,7 @@ from shared.db.results.types import EMPTY, TEXT, declared_type, fit, grown, gues
 
 SAMPLE_ROWS: Final = 20_000
 """Rows that are looked at when some column's type has to be guessed."""
-_CHECK_ROWS: Final = 1_000
+_CHECK_ROWS: Final = 100
 """Rows that are looked at when every type is known: most breaks show in the first ones."""
 _SAMPLE_CELLS: Final = 400_000
 GUESSES_END: Final = 3

@@ -114,10 +114,10 @@ def _quoting_end_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
     before, held, is_quoted = b"\n", b"", False
     for piece in pieces:
         data = before + held + piece
-        cut = _MAYBE_END_MARK.search(data)
+        cut = _MAYBE_END_MARK.search(data, max(len(data) - 3, 0))
         end = cut.start(1) if cut else len(data)
         ready, held = data[1:end], data[end:]
-        if b"\\." in ready:
+        if b"\\" in ready and b"\\." in ready:
             yield _with_marks_quoted(data[:end], is_quoted=is_quoted)
         else:
             yield ready

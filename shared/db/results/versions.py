@@ -24,7 +24,8 @@ from shared.domain.errors import DatabaseUnavailable
 _SQL = load("results")
 _MOST_ROUNDS: Final = 100
 
-OWN_NUMBER: Final = "n bigint not null default nextval(current_setting('amc.seq')::oid::regclass)"
+NUMBER: Final = "n bigint not null default nextval(loading_numbers_v1())"
+"""The row's place in its file. COPY takes many rows at a time with no volatile default but this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ async def pick_version(
     """The version with these columns, made now if there is none; waits for one in the making."""
     fingerprint = fingerprint_of(columns)
     for _ in range(_MOST_ROUNDS):
-        found = await find_version(connection, workflow_id, fingerprint)
+        found = find_version(await versions_of(connection, workflow_id), fingerprint)
         if found is not None:
             return found
         row = await connection.fetchrow(
@@ -101,11 +102,8 @@ async def pick_version(
     raise DatabaseUnavailable("Too many versions of one workflow's results are made at once.")
 
 
-async def find_version(
-    connection: Connection, workflow_id: UUID, fingerprint: str
-) -> Version | None:
-    """The committed one with these columns."""
-    versions = await versions_of(connection, workflow_id)
+def find_version(versions: Sequence[Version], fingerprint: str) -> Version | None:
+    """The one with these columns."""
     return next((version for version in versions if version.fingerprint == fingerprint), None)
 
 
@@ -120,8 +118,8 @@ async def _create(connection: Connection, version: Version) -> None:
     columns = "".join(f", {column.definition}" for column in version.columns)
     await connection.execute(
         f"create table {in_results(version.table_name)} ("
-        "e bigint not null default current_setting('amc.e')::bigint, "
-        f"{OWN_NUMBER}{columns}, primary key (e, n))"
+        "e bigint not null default loading_execution_v1(), "
+        f"{NUMBER}{columns}, primary key (e, n))"
     )
 
 
