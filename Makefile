@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup prepare up down logs demo migrate psql fmt lint types imports test test-unit \
-  test-integration test-e2e chaos check bench image clean
+  test-integration test-e2e chaos check bench bench-smoke plots image clean
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 PYTEST = timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m pytest
@@ -66,6 +66,13 @@ check: setup ## what CI runs
 bench: prepare ## ours against its peers, one table (QUICK=1 smaller, ONLY=submit one of them)
 	@deploy/bin/setup-bench
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+bench-smoke: prepare ## each benchmark at its smallest, for breakage; no figure is judged
+	@deploy/bin/setup-bench
+	@timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m benchmarks --tiny
+plots: ## draw docs/plots from the last figures, and print the table of docs/performance.md
+	@deploy/bin/setup-bench
+	@.venv-bench/bin/python -m benchmarks.plots
+	@$(PY) -m benchmarks.past_one_machine
 
 ##@ Other
 image: ## build the container image
