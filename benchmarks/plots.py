@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import matplotlib as mpl
-
 from matplotlib import pyplot as plt
 
 _ROOT: Final = Path(__file__).parents[1]
