@@ -37,6 +37,8 @@ from shared.observability.stop_points import StopPoint, reach
 log = get_logger()
 
 _DETAIL_LENGTH: Final = 1_000
+_OFTEN_RETURNED: Final = 10
+"""Half of what `topology` allows before RabbitMQ parks a message."""
 
 
 class Postponer(Protocol):
@@ -164,10 +166,27 @@ class Consumer:
         if verdict.action is Action.RETURN:
             if verdict.reason == DatabaseUnavailable.code:
                 self._keeper.pause()
+                await self._send_anew_if_often_returned(delivery, message)
             await delivery.give_back()
         else:
             await delivery.finish()
         return verdict
+
+    async def _send_anew_if_often_returned(
+        self, delivery: "_Delivery", message: ReceivedMessage
+    ) -> None:
+        """RabbitMQ before 4.3 counts each return towards the limit that is meant for messages that
+        kill their worker. Long before that a copy, which begins at nought, takes its place; dying
+        between the two leaves both, which every handler stands."""
+        if message.returned_count < _OFTEN_RETURNED:
+            return
+        await delivery.release()
+        try:
+            await self._publisher.publish(message.again(attempt=message.attempt))
+        except BrokerUnavailable as error:
+            log.warning("message_not_sent_anew", error=error.message)
+        else:
+            await delivery.finish()
 
     async def _park(
         self,
@@ -207,10 +226,14 @@ class _Delivery:
         if not await acknowledge(self._incoming):
             log.warning("acknowledgement_lost")
 
+    async def release(self) -> None:
+        """No lane of this process that is about to pause takes what is returned next."""
+        await self._subscription.cancel()
+
     async def give_back(self) -> None:
         if not self._answered:
             self._answered = True
-            await self._subscription.cancel()
+            await self.release()
             await give_back(self._incoming)
 
 

@@ -22,6 +22,7 @@ OWNER_HEADER: Final = "x-owner"
 REDRIVE_HEADER: Final = "amcflow-redrive"
 """On a parked message that a person has sent again: which time that was."""
 _BROKERS_REASON_HEADER: Final = "x-first-death-reason"
+_RETURNED_HEADER: Final = "x-delivery-count"
 _LARGEST_ATTEMPT: Final = 10_000
 
 
@@ -67,6 +68,12 @@ class ReceivedMessage:
         """Why it lies in a dead-letter queue: a code of ours, or the broker's word."""
         reason = self.headers.get(DEAD_REASON_HEADER, self.headers.get(_BROKERS_REASON_HEADER))
         return None if reason is None else str(reason)
+
+    @property
+    def returned_count(self) -> int:
+        """How often it went back to its queue, whoever returned it and whyever."""
+        count = self.headers.get(_RETURNED_HEADER, 0)
+        return count if isinstance(count, int) else 0
 
     def again(self, *, attempt: int) -> OutgoingMessage:
         """The same message for the same queue alone, as the given attempt."""

@@ -9,6 +9,7 @@ subscription first and consumes again when it is free.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -37,6 +38,7 @@ class Session:
         self._subscriptions: set[Subscription] = set()
         self.delivered: Counter[str] = Counter()
         self._suspicious: dict[str, int] = {}
+        self._left = asyncio.Event()
 
     @classmethod
     async def open(
@@ -72,6 +74,7 @@ class Session:
         if self.lost_reason is None:
             self.lost_reason = reason
             self.end_subscriptions()
+            self._left.set()
             self._on_lost()
 
     @property
@@ -85,6 +88,23 @@ class Session:
 
     def forget(self, subscription: "Subscription") -> None:
         self._subscriptions.discard(subscription)
+        self.left()
+
+    def left(self) -> None:
+        """A subscription is gone from the broker."""
+        self._left.set()
+
+    async def calm(self) -> None:
+        """Until no lane that is to end can still be given a message.
+
+        Otherwise what one of them returns goes to the next and is returned again: sixteen lanes
+        that pause would use up most of a message's deliveries, and it did nothing wrong.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RPC_SECONDS):
+                while self.is_live and any(each.is_leaving for each in self._subscriptions):
+                    self._left.clear()
+                    await self._left.wait()
 
     def end_subscriptions(self) -> None:
         """Let every idle lane go; busy ones go when their message is answered."""
@@ -135,6 +155,8 @@ class Subscription:
         self._inbox: asyncio.Queue[AbstractIncomingMessage | None] = asyncio.Queue()
         self._end = asyncio.Event()
         self._is_waiting = False
+        self._is_at_broker = False
+        self._has_message = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,16 +167,24 @@ class Subscription:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._session.forget(self)
-        await self.cancel()
+        try:
+            await self.cancel()
+        finally:
+            self._session.forget(self)
 
     @property
     def is_idle(self) -> bool:
         """Whether the broker could deliver a message right now."""
         return self._tag is not None and self._is_waiting
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it has ended here, and RabbitMQ may deliver to it all the same."""
+        return self._is_at_broker and self._end.is_set() and not self._has_message
+
     async def next(self) -> AbstractIncomingMessage | None:
         """The next message, or None at the end; BrokerUnavailable if consuming is refused."""
+        self._has_message = False
         if self._tag is None and not self._end.is_set():
             await self._consume()
         self._is_waiting = True
@@ -164,9 +194,11 @@ class Subscription:
             # It came together with the end: leave it to `cancel`.
             self._inbox.put_nowait(message)
             return None
+        self._has_message = message is not None
         return message
 
     async def _consume(self) -> None:
+        self._is_at_broker = True
         with broker_errors(f"subscribing to {self.queue}"):
             queue = await self._session.channel.get_queue(self.queue, ensure=False)
             self._tag = await queue.consume(self._receive, timeout=_RPC_SECONDS)
@@ -188,14 +220,23 @@ class Subscription:
     async def cancel(self) -> None:
         """Have the broker deliver no more, and give back what it delivered meanwhile."""
         tag, self._tag = self._tag, None
-        if tag is None or not self._session.is_live:
-            return
+        if tag is not None and self._session.is_live:
+            await self._leave_broker(tag)
+        self._is_at_broker = False
+        self._session.left()
+        if tag is not None:
+            await self._session.calm()
+            await self._empty()
+
+    async def _leave_broker(self, tag: str) -> None:
         try:
             with broker_errors("ending a subscription"):
                 queue = await self._session.channel.get_queue(self.queue, ensure=False)
                 await queue.cancel(tag, timeout=_RPC_SECONDS)
         except BrokerUnavailable as error:
             self._session.lose(error.message)
+
+    async def _empty(self) -> None:
         while not self._inbox.empty():
             message = self._inbox.get_nowait()
             if message is not None:

@@ -127,6 +127,39 @@ async def test_without_the_database_messages_wait_in_the_queue_until_it_is_back(
     assert [await soon(handler.finished.get()) for _ in sent] == sent
 
 
+async def test_a_database_that_comes_and_goes_parks_no_message(bench: Bench) -> None:
+    more_than_the_limit = 22
+    handler = Handler(*[DatabaseUnavailable("gone")] * more_than_the_limit)
+    running = bench.submit(handler, concurrency=8)
+
+    execution_id = await bench.send()
+
+    for _ in range(more_than_the_limit + 1):
+        assert await soon(handler.finished.get()) == execution_id
+    await running.stopped()
+    assert await bench.left_over() == []
+
+
+async def test_a_message_given_back_goes_round_no_lane_that_is_about_to_pause(bench: Bench) -> None:
+    answers = iter((False, True))
+    seen: asyncio.Queue[ReceivedMessage] = asyncio.Queue()
+    endings = iter((DatabaseUnavailable("gone"), None))
+
+    async def healthy() -> bool:
+        return next(answers)
+
+    async def note(received: ReceivedMessage) -> None:
+        seen.put_nowait(received)
+        if ending := next(endings):
+            raise ending
+
+    bench.consume(handles_raw(note), healthy=healthy, concurrency=16)
+    await bench.send()
+    found = [await soon(seen.get()) for _ in range(2)]
+
+    assert [each.headers.get("x-delivery-count", 0) for each in found] == [0, 1]
+
+
 async def test_a_verdict_that_cannot_be_recorded_returns_the_message(bench: Bench) -> None:
     class Broken:
         calls = 0
