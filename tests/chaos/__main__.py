@@ -7,13 +7,16 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from deploy.local.paths import HOME
 from deploy.local.scratch import scratch_folder
 from tests.chaos.faults.deck import DECK, FAULTS
 from tests.chaos.judging import play
+from tests.chaos.passes import PASSES
 from tests.chaos.plan import plan_of
 from tests.chaos.report import Report
+from tests.chaos.sweep import sweep
 from tests.chaos.town import running_town
 
 FOLDER = HOME / "chaos"
@@ -26,8 +29,10 @@ def main() -> int:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine 'Connection.close'")
     report = Report(FOLDER / "logs", given.only)
-    seeds = range(given.seed, given.seed + given.rounds)
     with scratch_folder() as folder, running_town(folder, report.logs) as town:
+        for name in _passes(given):
+            report.add(sweep(town, PASSES[name]))
+        seeds = range(given.seed, given.seed + given.rounds)
         for seed in seeds:
             plan = plan_of(seed, DECK, only=given.only)
             report.add(play(town, plan, search=seed == seeds[-1]))
@@ -35,12 +40,28 @@ def main() -> int:
     return 0 if report.is_sound else 1
 
 
+def _passes(given: Namespace) -> Sequence[str]:
+    if given.stop_points is None:
+        return ()
+    return given.stop_points or tuple(PASSES)
+
+
 def _read_arguments() -> Namespace:
     parser = ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first; 0 is a rolling restart")
-    parser.add_argument("--rounds", type=int, default=1, help="so many seeds in a row")
+    parser.add_argument("--rounds", type=int, help="so many seeds in a row; one if none is given")
+    parser.add_argument(
+        "--stop-points",
+        nargs="*",
+        metavar="PASS",
+        choices=sorted(PASSES),
+        help="strikes each stop point first, or those of these passes",
+    )
     parser.add_argument("--only", choices=sorted(FAULTS), help="this fault alone")
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.rounds is None:
+        given.rounds = 1 if given.stop_points is None else 0
+    return given
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """A round with its three books filled and judged."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.chaos.books import Books, Searched, SlotSample, Verdict
+from tests.chaos.faults.fault import Fault
 from tests.chaos.invariants import judge
-from tests.chaos.plan import Plan
+from tests.chaos.plan import FaultPlan, Plan
 from tests.chaos.read_database import read_database, sampling
 from tests.chaos.read_simulator import journal_end, read_simulator
-from tests.chaos.round import Outcome, Round
+from tests.chaos.round import Outcome, Round, fault_of
 from tests.chaos.search_secrets import canaries_of, search_dump, search_files
 from tests.chaos.town import Place, Town
 
@@ -37,7 +38,13 @@ class Judged:
         return not self.violated and not self.outcome.problems
 
 
-def play(town: Town, plan: Plan, *, search: bool = False) -> Judged:
+def play(
+    town: Town,
+    plan: Plan,
+    *,
+    search: bool = False,
+    make: Callable[[FaultPlan], Fault] = fault_of,
+) -> Judged:
     """One round and its judgement; `search`: also for secrets, wherever they could lie."""
     begun, seen = time.time(), journal_end(town.simulator)
     samples: list[list[SlotSample]] = []
@@ -47,7 +54,7 @@ def play(town: Town, plan: Plan, *, search: bool = False) -> Judged:
             url, ids = town.stack.found.database_url, [place.id for place in places]
             samples.append(watched.enter_context(sampling(url, ids)))
 
-        outcome = Round(town, plan, on_begin=watch).run()
+        outcome = Round(town, plan, on_begin=watch, make=make).run()
     if outcome.rest_seconds is None:
         return Judged(outcome, None, ())
     ids = [place.id for place in outcome.places]

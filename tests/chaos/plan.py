@@ -69,6 +69,8 @@ class Plan:
     asks: tuple[Ask, ...]
     faults: tuple[FaultPlan, ...]
     limits: tuple[LimitChange, ...] = field(default=())
+    name: str = ""
+    """Of a pass over stop points, which no seed decides."""
 
     @property
     def executions(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 from time import monotonic
 
+from shared.observability.stop_points import StopPoint
 from tests.chaos.books import Verdict
 from tests.chaos.judging import Judged
 
@@ -36,8 +37,10 @@ class Report:
         for line in lines_of(judged):
             _say(line)
         if not judged.is_sound:
+            name = judged.outcome.plan.name
             only = f" --only {self.only}" if self.only else ""
-            _say(f"    again: .venv/bin/python -m tests.chaos --seed {judged.seed}{only}")
+            which = f"--stop-points '{name}'" if name else f"--seed {judged.seed}{only}"
+            _say(f"    again: .venv/bin/python -m tests.chaos {which}")
             _say(f"    logs:  {self.logs}")
 
     def close(self, folder: Path) -> Path:
@@ -54,19 +57,18 @@ class Report:
         yield f"\n{'fault':<28}{'rounds':>8}{'strikes':>9}"
         for name, (rounds, strikes) in sorted(self._faults().items()):
             yield f"{name:<28}{rounds:>8}{strikes:>9}"
-        points = self._stop_points()
-        yield f"\nstop points struck: {sum(points.values())} times at {len(points)} of them"
+        yield from self._table_of_stop_points()
         yield f"\n{'invariant':<32}{'checks':>9}{'violations':>12}"
         for name, (checks, violations) in self._invariants().items():
             yield f"{name:<32}{checks:>9}{violations:>12}"
         yield f"\n{'recovery after':<20}{'times':>7}{'median s':>10}{'max s':>8}"
         for name, seconds in sorted(self._recoveries().items()):
             yield f"{name:<20}{len(seconds):>7}{median(seconds):>10.1f}{max(seconds):>8.1f}"
-        bad = [judged.seed for judged in self.rounds if not judged.is_sound]
+        bad = [_called(judged) for judged in self.rounds if not judged.is_sound]
         yield (
             f"\n{len(self.rounds)} rounds, {self._executions()} executions,"
             f" {monotonic() - self._begun:.0f} s;"
-            f" {'all invariants hold' if not bad else f'not sound: seeds {bad}'}"
+            f" {'not sound: ' + ', '.join(bad) if bad else 'all invariants hold'}"
         )
 
     def _summary(self) -> dict[str, object]:
@@ -74,12 +76,16 @@ class Report:
             "seconds": monotonic() - self._begun,
             "executions": self._executions(),
             "faults": self._faults(),
-            "stop_points": self._stop_points(),
+            "stop_points": {
+                f"{action} {point}": count
+                for (action, point), count in sorted(self._stop_points().items())
+            },
             "invariants": self._invariants(),
             "recoveries": self._recoveries(),
             "rounds": [
                 {
                     "seed": judged.seed,
+                    "pass": judged.outcome.plan.name,
                     "executions": judged.outcome.plan.executions,
                     "seconds": judged.outcome.seconds,
                     "rest_seconds": judged.outcome.rest_seconds,
@@ -104,13 +110,21 @@ class Report:
                 found[fault.name] = (rounds + (fault.strikes > 0), strikes + fault.strikes)
         return found
 
-    def _stop_points(self) -> Counter[str]:
+    def _table_of_stop_points(self) -> Iterator[str]:
+        struck = self._stop_points()
+        yield f"\n{'stop point':<28}{'killed':>8}{'frozen':>9}"
+        for point in StopPoint:
+            yield f"{point:<28}{struck['kill', point]:>8}{struck['stop', point]:>9}"
+        killed = len({point for action, point in struck if action == "kill"})
+        yield f"killed at {killed} of {len(StopPoint)}"
+
+    def _stop_points(self) -> Counter[tuple[str, str]]:
+        """How often what was done to a process at each."""
         return Counter(
-            point
+            each
             for judged in self.rounds
             for fault in judged.outcome.faults
-            if fault.name.startswith(("kill_", "freeze_at"))
-            for point in fault.detail.split()
+            for each in fault.at_points
         )
 
     def _invariants(self) -> dict[str, tuple[int, int]]:
@@ -133,6 +147,10 @@ class Report:
         return found
 
 
+def _called(judged: Judged) -> str:
+    return judged.outcome.plan.name or f"seed {judged.seed}"
+
+
 def lines_of(judged: Judged) -> Iterator[str]:
     """A round in one line; more only if something does not hold."""
     outcome = judged.outcome
@@ -140,7 +158,7 @@ def lines_of(judged: Judged) -> Iterator[str]:
     rest = "never" if outcome.rest_seconds is None else f"{outcome.rest_seconds:.1f} s"
     verdict = "sound" if judged.is_sound else "NOT SOUND"
     yield (
-        f"seed {judged.seed:>3}  {outcome.plan.executions:>4} executions"
+        f"{_called(judged):<10}  {outcome.plan.executions:>4} executions"
         f"  rest {rest:>7}  round {outcome.seconds:>5.1f} s  {verdict}  [{faults}]"
     )
     if (outcome.rest_seconds or 0) > _LONG_REST_SECONDS:

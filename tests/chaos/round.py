@@ -36,6 +36,7 @@ class Struck:
     detail: str
     recovers: Recovery | None
     recovery_seconds: float | None
+    at_points: tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -56,6 +57,11 @@ class Outcome:
     seconds: float
 
 
+def fault_of(plan: FaultPlan) -> Fault:
+    """The fault of this name, with the plan's own chance."""
+    return FAULTS[plan.name](Random(plan.seed), plan.lasts)
+
+
 @dataclass(eq=False)
 class Round:
     """A plan carried out once in a town."""
@@ -64,6 +70,7 @@ class Round:
     plan: Plan
     on_begin: Callable[[Sequence[Place]], None] = lambda _: None
     """Called when the places are there and nothing was asked."""
+    make: Callable[[FaultPlan], Fault] = fault_of
     circumstances: Circumstances = field(default_factory=Circumstances)
     problems: list[str] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
@@ -81,7 +88,7 @@ class Round:
         driver = self._prepare()
         self.on_begin(self.places)
         scene = Scene(self.town, self.places, self.circumstances)
-        faults = [self._fault(each) for each in self.plan.faults]
+        faults = [self.make(each) for each in self.plan.faults]
         with driver.watching():
             self._drive_and_strike(driver, scene, faults)
             rest = self._rest(max(fault.aftermath_seconds for fault in faults))
@@ -137,9 +144,6 @@ class Round:
             for place, limit in zip(accounts, plan.accounts, strict=True)
         ]
         return driver
-
-    def _fault(self, plan: FaultPlan) -> Fault:
-        return FAULTS[plan.name](Random(plan.seed), plan.lasts)
 
     def _drive_and_strike(self, driver: Driver, scene: Scene, faults: Sequence[Fault]) -> None:
         with ThreadPoolExecutor(len(faults) + 1) as pool:
@@ -214,6 +218,7 @@ class Round:
                 fault.detail,
                 fault.recovers,
                 self._recovered.get(id(fault)),
+                fault.at_points,
             )
             for plan, fault in zip(self.plan.faults, faults, strict=True)
         ]
@@ -252,5 +257,9 @@ union all
 select 'a stray' from stray_executions s
   join amc_instances i on i.id = s.instance_id
  where i.amc_instance_id = any($1) and s.cancelled_at is null
+union all
+select 'a comparison that is ' || r.status from reconciliations r
+  join amc_instances i on i.id = r.instance_id
+ where i.amc_instance_id = any($1) and r.status in ('waiting', 'running')
  limit 20
 """

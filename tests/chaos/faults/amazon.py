@@ -13,9 +13,9 @@ from tests.chaos.books import Span
 from tests.chaos.faults.fault import Fault, Scene
 from tests.chaos.read_simulator import journal_end
 
-_CREATE = r"workflowExecutions$"
+CREATE = r"workflowExecutions$"
 _CALLS = r"^/amc/reporting/"
-_FILES = r"^/_simulator/s3/"
+FILES = r"^/_simulator/s3/"
 _LOGIN = r"^/auth/o2/token"
 _PATIENCE_SECONDS = 10.0
 """For calls that can be struck; another fault may hold them back."""
@@ -147,8 +147,8 @@ class AnswerLost(Answers):
 
     sentence = "the answer to a create lost"
     rules = (
-        Rule("drop-after", _CREATE, "POST", 0.4, 8),
-        Rule("drop-before", _CREATE, "POST", 0.2, 4),
+        Rule("drop-after", CREATE, "POST", 0.4, 8),
+        Rule("drop-before", CREATE, "POST", 0.2, 4),
     )
 
 
@@ -158,8 +158,8 @@ class LateCreation(Answers):
     sentence = "the execution created seconds later, within the settle time"
     aftermath_seconds = 3
     rules = (
-        Rule("late-create:2", _CREATE, "POST", 0.3, 4),
-        Rule("late-create-drop:2.5", _CREATE, "POST", 0.3, 4),
+        Rule("late-create:2", CREATE, "POST", 0.3, 4),
+        Rule("late-create-drop:2.5", CREATE, "POST", 0.3, 4),
     )
 
 
@@ -168,7 +168,7 @@ class CreationTooLate(Answers):
 
     sentence = "the execution created after the settle time"
     aftermath_seconds = 10
-    rules = (Rule("late-create:9", _CREATE, "POST", 0.5, 3),)
+    rules = (Rule("late-create:9", CREATE, "POST", 0.5, 3),)
 
     def count(self, scene: Scene) -> None:
         super().count(scene)
@@ -182,9 +182,9 @@ class SpoiledFiles(Answers):
     # Corrupt once only: the same wrong bytes a second time are what AMC wrote, for all we can know.
     # Nor can a short file be told whose length says that it is short: see "What is not promised".
     rules = (
-        Rule("corrupt", _FILES, None, 0.5, 1),
+        Rule("corrupt", FILES, None, 0.5, 1),
         *(
-            Rule(kind, _FILES, None, 0.25, 5)
+            Rule(kind, FILES, None, 0.25, 5)
             for kind in ("truncate", "wrong-length", "403", "503", "drop-after")
         ),
     )

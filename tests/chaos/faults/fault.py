@@ -33,6 +33,8 @@ class Fault(ABC):
 
     detail: str = field(default="", init=False)
     """Who or what was struck, for the line of the round."""
+    at_points: tuple[tuple[str, str], ...] = field(default=(), init=False)
+    """What was done to processes at stop points: an action and the point, for each."""
 
     sentence: ClassVar[str] = ""
     aftermath_seconds: ClassVar[float] = 0

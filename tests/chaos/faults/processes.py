@@ -15,7 +15,7 @@ from tests.chaos.faults.fault import Fault, Recovery, Scene
 from tests.chaos.town import ALL_REPLICAS, LEASE_SECONDS, REPLICAS, SERVICES, WORKERS, Replica, Town
 from tests.stop_points import Action, Strike
 
-_PAST_THE_LEASE = LEASE_SECONDS + 2.5
+PAST_THE_LEASE = LEASE_SECONDS + 2.5
 
 
 class Kill(Fault):
@@ -90,7 +90,7 @@ class Freeze(Fault):
             scene.town.note_frozen(scene.town.pid(replica))
             scene.town.send(replica, signal.SIGSTOP)
             self.strikes += 1
-        threading.Event().wait(_PAST_THE_LEASE)
+        threading.Event().wait(PAST_THE_LEASE)
 
     def end(self, scene: Scene) -> None:
         scene.town.thaw()
@@ -130,6 +130,7 @@ class AtStopPoints(Fault):
         self._look(scene)
         self.strikes = len(self.struck)
         self.detail = " ".join(sorted(strike.point.value for strike in self.struck))
+        self.at_points = tuple((self.action, strike.point) for strike in self.struck)
 
     def _until_struck(self, scene: Scene) -> None:
         wait_until(lambda: len(self._look(scene)) == len(self.points), seconds=self.lasts + 4)
@@ -181,7 +182,7 @@ class FreezeAtStopPoints(AtStopPoints):
         super().begin(scene)
         for strike in self.struck:
             scene.town.note_frozen(strike.pid)
-        threading.Event().wait(_PAST_THE_LEASE if self.struck else 0)
+        threading.Event().wait(PAST_THE_LEASE if self.struck else 0)
 
     def end(self, scene: Scene) -> None:
         super().end(scene)

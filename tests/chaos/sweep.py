@@ -1,0 +1,148 @@
+"""Every stop point struck in the running stack, by work that is made to come by there.
+
+Seeds strike at random; here a point that nobody reaches is a failure that names it. A pass is a
+small round of its own: some points are armed, their work is provoked, and once all were struck the
+round comes to rest and is judged like any other.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from deploy.local.owned import wait_until
+from shared.observability.stop_points import StopPoint
+from tests.chaos.books import Door
+from tests.chaos.faults.fault import Fault, Scene
+from tests.chaos.faults.processes import PAST_THE_LEASE, note_zombies
+from tests.chaos.judging import Judged, play
+from tests.chaos.plan import Ask, FaultPlan, InstancePlan, Plan
+from tests.chaos.town import Town
+from tests.stop_points import Action, Strike
+
+_PATIENCE_SECONDS = 45.0
+"""For all points of a pass: a doubt takes two settle times, and each kill costs a lease."""
+
+Provocation = Callable[[Scene], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A stop point, and the one service that is to be struck there if it matters."""
+
+    point: StopPoint
+    service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Points that are struck in one round, and the work that comes by."""
+
+    name: str
+    places: tuple[Place, ...]
+    asks: tuple[Ask, ...]
+    action: Action = "kill"
+    provoke: Provocation = lambda _: None
+    """Called when the points are armed, while the work is being asked for."""
+    aftermath_seconds: float = 0.0
+    strays: int = 0
+    """Executions that AMC makes too late in this pass."""
+    expected_errors: frozenset[str] = frozenset()
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(
+            seed=0,
+            name=self.name,
+            accounts=(200,),
+            instances=(InstancePlan(0, 8), InstancePlan(0, 8)),
+            workflows=WORKFLOWS,
+            asks=self.asks,
+            faults=(FaultPlan(f"{self.action} at stop points", 0, 0, 0),),
+        )
+
+
+SHORT, PARTS, LONG, FRESH = range(4)
+WORKFLOWS = (("duration 30",), ("duration 30", "rows 300", "parts 3"), ("duration 900",), ())
+
+
+def asked(
+    workflow: int,
+    times: int,
+    *,
+    first: float = 0.5,
+    every: float = 0.4,
+    door: Door = "rest",
+    cancel_after: float | None = None,
+) -> tuple[Ask, ...]:
+    """So many requests for one execution each, by turns on both instances."""
+    return tuple(
+        Ask(
+            at=first + number * every,
+            door=door,
+            key=f"{door}-{workflow}-{first:g}-{number}",
+            items=((workflow, number % 2, 5),),
+            cancel_after=cancel_after,
+        )
+        for number in range(times)
+    )
+
+
+@dataclass(eq=False)
+class Sweep(Fault):
+    """Whoever comes first to each of the given places is struck there, once."""
+
+    given: Pass = field(kw_only=True)
+    _before: set[Strike] = field(default_factory=set, init=False)
+
+    def __post_init__(self) -> None:
+        self.aftermath_seconds = self.given.aftermath_seconds
+        self.sentence = f"{self.given.action} at {len(self.given.places)} stop points"
+
+    def begin(self, scene: Scene) -> None:
+        self._since = time.time()
+        self._before = set(scene.town.stop_points.struck())
+        scene.circumstances.strays_made += self.given.strays
+        scene.circumstances.expected_errors |= self.given.expected_errors
+        for place in self.given.places:
+            scene.town.stop_points.arm(place.point, self.given.action, service=place.service)
+        self.given.provoke(scene)
+        came = wait_until(lambda: not self._missing(scene), seconds=_PATIENCE_SECONDS)
+        if came and self.given.action == "stop":
+            threading.Event().wait(PAST_THE_LEASE)
+
+    def end(self, scene: Scene) -> None:
+        for place in self.given.places:
+            scene.town.stop_points.disarm(place.point, service=place.service)
+        struck, missing = self._struck(scene), self._missing(scene)
+        self.strikes = len(struck)
+        self.at_points = tuple((self.given.action, each.point) for each in struck)
+        if self.given.action == "stop":
+            scene.town.thaw()
+            note_zombies(scene, self._since, len(struck))
+        assert not missing, f"nobody came by {', '.join(missing)}"
+
+    def _struck(self, scene: Scene) -> list[Strike]:
+        points = {place.point for place in self.given.places}
+        new = [each for each in scene.town.stop_points.struck() if each not in self._before]
+        found = [each for each in new if each.point in points]
+        if self.given.action == "stop":
+            for strike in found:
+                scene.town.note_frozen(strike.pid)
+        return found
+
+    def _missing(self, scene: Scene) -> list[str]:
+        struck = {each.point for each in self._struck(scene)}
+        return [place.point for place in self.given.places if place.point not in struck]
+
+
+def sweep(town: Town, given: Pass) -> Judged:
+    """One pass, judged."""
+    return play(town, given.plan, make=lambda _: Sweep(Random(given.name), 0, given=given))
+
+
+def uncovered(passes: Sequence[Pass]) -> set[StopPoint]:
+    """Points of the code that no pass kills at."""
+    killed = {place.point for each in passes if each.action == "kill" for place in each.places}
+    return set(StopPoint) - killed
