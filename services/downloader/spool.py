@@ -127,13 +127,25 @@ class DiskShelf:
         try:
             async with self._places, source() as opened:
                 self._require(opened.content_length or 0)
-                async for batch in _batches(opened.chunks):
-                    self._require(len(batch))
-                    await asyncio.to_thread(_append, part, batch)
+                await self._write(part, opened.chunks)
             self._parts[name] = part
         finally:
             if name not in self._parts:
                 part.close()
+
+    async def _write(self, part: SpooledPart, chunks: AsyncIterator[bytes]) -> None:
+        """Beside the event loop, each piece while the next one arrives."""
+        async with asyncio.TaskGroup() as group:
+            writing: asyncio.Task[None] | None = None
+            async for batch in _batches(chunks):
+                self._require(len(batch))
+                if writing is not None:
+                    await writing
+                if len(batch) < _WRITE_BYTES and part.size + len(batch) <= self._spool.memory_bytes:
+                    # The last piece, into memory: a trip to another thread would cost more.
+                    _append(part, batch)
+                else:
+                    writing = group.create_task(asyncio.to_thread(_append, part, batch))
 
     def _require(self, wanted: int) -> None:
         if wanted <= self._spool.memory_bytes:
