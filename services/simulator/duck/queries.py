@@ -22,7 +22,7 @@ from services.simulator.duck.functions import functions
 from services.simulator.duck.grouping import Grouping
 from services.simulator.duck.operators import check_literals
 from services.simulator.duck.relations import Relations
-from services.simulator.duck.unions import united
+from services.simulator.duck.unions import Union
 from services.simulator.sql.source import CompileError, Source
 
 _MOST_SLOTS = 64
@@ -90,14 +90,33 @@ class Queries:
         self, node: exp.Union, ctes: Ctes, parent: Scope | None, *, outermost: bool
     ) -> BoundQuery:
         keeps = node.args.get("distinct") is False
-        unsupported = {"by_name", "side", "on", "limit", "offset"}
-        if any(node.args.get(key) for key in unsupported):
-            raise self.source.invalid(node, "This set operation is not supported")
-        inner = outermost and keeps
-        left = self.query(node.this, ctes, parent, outermost=inner)
-        right = self.query(node.expression, ctes, parent, outermost=inner)
-        both = united(self.source, node, left, right)
-        return both if keeps else self._distinct(node, both, outermost=outermost)
+        if not keeps:
+            left = self.query(node.this, ctes, parent)
+            both = self._united(left, [node], ctes, parent)
+            return self._distinct(node, both, outermost=outermost)
+        # Text after text stands to the left of the last one: taken together, not one in the other.
+        chain = [node]
+        while _goes_on(chain[-1].this):
+            chain.append(chain[-1].this)
+        first = self.query(chain[-1].this, ctes, parent, outermost=outermost)
+        return self._united(first, chain[::-1], ctes, parent, outermost=outermost)
+
+    def _united(
+        self,
+        first: BoundQuery,
+        chain: list[exp.Union],
+        ctes: Ctes,
+        parent: Scope | None,
+        *,
+        outermost: bool = False,
+    ) -> BoundQuery:
+        united = Union(self.source, first)
+        for node in chain:
+            if any(node.args.get(key) for key in ("by_name", "side", "on", "limit", "offset")):
+                raise self.source.invalid(node, "This set operation is not supported")
+            right = self.query(node.expression, ctes, parent, outermost=outermost)
+            united.add(node.expression, right)
+        return united.query()
 
     def _distinct(self, node: exp.Expr, bound: BoundQuery, *, outermost: bool) -> BoundQuery:
         """Equal rows as one, resting on the users of all of them."""
@@ -251,6 +270,15 @@ class Queries:
         sql = f"SELECT {', '.join(texts)}{tail}"
         has = any(bound.aggregate for _, bound in named)
         return BoundQuery(sql, tuple(columns), tuple(row_slots), tuple(own_slots.values()), has)
+
+
+def _goes_on(node: exp.Expr) -> bool:
+    """It is another UNION ALL, without names of its own."""
+    return (
+        isinstance(node, exp.Union)
+        and node.args.get("distinct") is False
+        and not node.args.get("with_")
+    )
 
 
 def _user(bound: Bound, grouping: Grouping, slots: list[Slot]) -> int | None:

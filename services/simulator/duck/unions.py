@@ -1,11 +1,14 @@
-"""UNION ALL of two bound queries.
+"""UNION ALL of bound queries, as one flat operation however many there are.
 
-A row comes from one side only, so the users of one side are NULL in the other's rows. Single
-users are paired, in order, because a later grouping counts them together; sets stay apart, path
-by path, as AMC counts them.
+A row comes from one side only, so the users of the others are NULL in it. Single users are paired,
+in order, because a later grouping counts them together; sets stay apart, path by path, as AMC
+counts them. Numbers are never put together again: those of one table share their columns. So the
+text, and what DuckDB needs to plan it, grow with the number of sides and not faster.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from sqlglot import exp
 
@@ -19,92 +22,103 @@ _NO_COUNT = "CAST(NULL AS BIGINT)"
 
 
 @dataclass(slots=True)
-class _Row:
-    """The hidden columns of both sides."""
+class _Hidden:
+    """The hidden columns of all sides; a side has None where a column is only others'."""
 
     prefix: str
     slots: list[Slot] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    right: list[str] = field(default_factory=list)
+    sides: list[list[int | None]] = field(default_factory=list)
 
-    def add(self, slot: Slot, left: int | None, right: int | None) -> None:
-        nothing = _NULLS.get(slot.mode, _NO_COUNT)
-        self.slots.append(slot)
-        self.left.append(nothing if left is None else f"{self.prefix}{left}")
-        self.right.append(nothing if right is None else f"{self.prefix}{right}")
+    def add(self, slots: Sequence[Slot], shared: frozenset[Mode]) -> list[int]:
+        """Takes a side in, its `shared` modes where others have theirs; the place of each."""
+        places: list[int] = []
+        for slot in slots:
+            free = (n for n in range(len(self.slots)) if n not in places)
+            place = next((n for n in free if _fit(self.slots[n], slot, shared)), len(self.slots))
+            if place == len(self.slots):
+                self.slots.append(slot)
+            places.append(place)
+        self.sides.append([None] * len(self.slots))
+        for number, place in enumerate(places):
+            self.sides[-1][place] = number
+        return places
 
+    def names(self) -> list[str]:
+        return [f"{self.prefix}{n}" for n in range(len(self.slots))]
 
-def united(source: Source, node: exp.Union, left: BoundQuery, right: BoundQuery) -> BoundQuery:
-    """CompileError if the widths or the types differ."""
-    if len(left.columns) != len(right.columns):
-        raise source.invalid(node.expression, "Column count mismatch in UNION")
-    rows, places = _paired(left, right)
-    own = _Row("m")
-    for number, slot in enumerate(left.own_slots):
-        own.add(slot, number, None)
-    for number, slot in enumerate(right.own_slots):
-        own.add(slot, None, number)
-    columns = []
-    for number, pair in enumerate(zip(left.columns, right.columns, strict=True), start=1):
-        columns.append(_column((source, node), number, pair, (places, len(left.own_slots))))
-    texts = [
-        _side(query, [column.bound for column in columns], row)
-        for query, row in ((left, rows.left + own.left), (right, rows.right + own.right))
-    ]
-    hidden = [f"s{n}" for n in range(len(rows.slots))] + [f"m{n}" for n in range(len(own.slots))]
-    names = ", ".join([*(f"c{n}" for n in range(len(columns))), *hidden])
-    sql = f"SELECT * FROM ({texts[0]} UNION ALL {texts[1]}) q({names})"  # noqa: S608  bound before
-    has = left.has_aggregate or right.has_aggregate
-    return BoundQuery(sql, tuple(columns), tuple(rows.slots), tuple(own.slots), has)
+    def texts(self, side: int) -> list[str]:
+        # A side that came early has nothing where later ones brought a column.
+        pairs = zip_longest(self.slots, self.sides[side])
+        return [
+            _NULLS.get(slot.mode, _NO_COUNT) if number is None else f"{self.prefix}{number}"
+            for slot, number in pairs
+        ]
 
 
-def _paired(left: BoundQuery, right: BoundQuery) -> tuple[_Row, dict[tuple[int, int], int]]:
-    """The row slots, and where a pair of them went."""
-    rows, places = _Row("s"), {}
-    singles = [
-        [n for n, slot in enumerate(query.slots) if slot.mode is Mode.ONE]
-        for query in (left, right)
-    ]
-    for one, other in zip(*singles, strict=False):
-        places[one, other] = len(rows.slots)
-        rows.add(left.slots[one], one, other)
-    taken = [{pair[side] for pair in places} for side in (0, 1)]
-    for number, slot in enumerate(left.slots):
-        if number not in taken[0]:
-            rows.add(slot, number, None)
-    for number, slot in enumerate(right.slots):
-        if number not in taken[1]:
-            rows.add(slot, None, number)
-    return rows, places
+class Union:
+    """The rows of one query and of those that are added to it."""
+
+    def __init__(self, source: Source, first: BoundQuery) -> None:
+        self._source = source
+        self._queries = [first]
+        self._columns = list(first.columns)
+        self._rows, self._own = _Hidden("s"), _Hidden("m")
+        self._rows.add(first.slots, frozenset())
+        self._own.add(first.own_slots, frozenset())
+
+    def add(self, node: exp.Expr, query: BoundQuery) -> None:
+        """CompileError at `node`, its text, if the width or a type differs."""
+        if len(self._columns) != len(query.columns):
+            raise self._source.invalid(node, "Column count mismatch in UNION")
+        rows = self._rows.add(query.slots, frozenset({Mode.ONE, Mode.COUNT}))
+        own = self._own.add(query.own_slots, frozenset({Mode.COUNT}))
+        for number, other in enumerate(query.columns):
+            one = self._columns[number]
+            bound = self._bound(node, number + 1, one.bound, other.bound)
+            is_same = other.user is not None and rows[other.user] == one.user
+            behind = tuple(sorted({*one.own, *(own[n] for n in other.own)}))
+            user = one.user if is_same else None
+            self._columns[number] = OutColumn(one.name, bound, user, behind)
+        self._queries.append(query)
+
+    def query(self) -> BoundQuery:
+        """All of them as one."""
+        types = [column.bound.data_type for column in self._columns]
+        texts = [
+            _side(query, types, self._rows.texts(side) + self._own.texts(side))
+            for side, query in enumerate(self._queries)
+        ]
+        columns = [f"c{n}" for n in range(len(types))]
+        names = ", ".join([*columns, *self._rows.names(), *self._own.names()])
+        return BoundQuery(
+            f"SELECT * FROM ({' UNION ALL '.join(texts)}) q({names})",  # noqa: S608  bound before
+            tuple(self._columns),
+            tuple(self._rows.slots),
+            tuple(self._own.slots),
+            any(query.has_aggregate for query in self._queries),
+        )
+
+    def _bound(self, node: exp.Expr, number: int, one: Bound, other: Bound) -> Bound:
+        types = [one.data_type, other.data_type]
+        if not fits(family(types[0]), family(types[1])):
+            raise self._source.invalid(node, f"Type mismatch in column {number} of UNION")
+        check_literals(self._source, node, [one, other])
+        both: Bound = combined("", wider(types), [one, other])
+        return replace(both, role=one.role, constant=False)
 
 
-def _column(
-    at: tuple[Source, exp.Union],
-    number: int,
-    pair: tuple[OutColumn, OutColumn],
-    where: tuple[dict[tuple[int, int], int], int],
-) -> OutColumn:
-    (source, node), (one, other) = at, pair
-    places, offset = where
-    types = [one.bound.data_type, other.bound.data_type]
-    if not fits(family(types[0]), family(types[1])):
-        text = f"Type mismatch in column {number} of UNION"
-        raise source.invalid(node.expression, text)
-    check_literals(source, node.expression, [one.bound, other.bound])
-    bound: Bound = combined("", wider(types), [one.bound, other.bound])
-    role = one.bound.role
-    user = None
-    if one.user is not None and other.user is not None:
-        user = places.get((one.user, other.user))
-    own = one.own + tuple(n + offset for n in other.own)
-    return OutColumn(one.name, replace(bound, role=role, constant=False), user, own)
+def _fit(one: Slot, other: Slot, shared: frozenset[Mode]) -> bool:
+    """Both may stand in one column: single users, or numbers of one table's."""
+    if one.mode is not other.mode or one.mode not in shared:
+        return False
+    return one.mode is Mode.ONE or one.source == other.source
 
 
-def _side(query: BoundQuery, columns: list[Bound], hidden: list[str]) -> str:
+def _side(query: BoundQuery, types: list[str], hidden: list[str]) -> str:
     visible = [
-        f"CAST(c{n} AS {duck_type(column.data_type)})"
-        if column.data_type in {"STRING", "DATE", "TIMESTAMP", "LONG", "DOUBLE"}
+        f"CAST(c{n} AS {duck_type(data_type)})"
+        if data_type in {"STRING", "DATE", "TIMESTAMP", "LONG", "DOUBLE"}
         else f"c{n}"
-        for n, column in enumerate(columns)
+        for n, data_type in enumerate(types)
     ]
     return f"SELECT {', '.join(visible + hidden)} FROM ({query.sql}) u"  # noqa: S608  bound before

@@ -46,6 +46,12 @@ def ask(connection) -> Ask:
 
 
 @pytest.fixture
+def prepared() -> Callable[[str], str]:
+    """What DuckDB is given for a query that is tried out."""
+    return lambda sql: prepare(sql, Facts(types=TYPES), Privacy()).sql
+
+
+@pytest.fixture
 def raw(connection) -> Ask:
     """Rows of DuckDB's own SQL over the data file."""
     return lambda sql: connection.execute(sql).fetchall()

@@ -87,3 +87,27 @@ def test_an_extreme_keeps_the_class_of_its_argument(ask, word):
     sql = f"SELECT postal_code, {word}(impression_dt_utc) AS t FROM dsp_impressions GROUP BY 1"
 
     assert all(len(row[1]) == len("2026-08-01T00:00:00.000") for row in ask(sql))
+
+
+def test_the_parts_of_a_union_show_what_each_shows_alone(ask):
+    parts = [
+        "SELECT postal_code AS k, COUNT(*) AS n FROM dsp_impressions GROUP BY 1",
+        "SELECT city_name, SUM(clicks) FROM dsp_clicks GROUP BY 1",
+        "SELECT campaign, COUNT(DISTINCT user_id) FROM dsp_impressions GROUP BY 1",
+        "SELECT postal_code, SUM(clicks) FROM dsp_clicks GROUP BY 1",
+    ]
+    whole = ask(" UNION ALL ".join(parts), user_count="u")
+
+    assert whole == sorted(
+        ask(f"{parts[0]} UNION ALL ({' UNION ALL '.join(parts[1:])})", user_count="u")
+    )
+    # One class decides for all rows: a part alone may show more than it does here.
+    assert {row[:2] for row in whole} <= {row for part in parts for row in ask(part)}
+    assert {row[:2] for row in whole} >= set(ask(parts[0]))
+
+
+def test_a_part_of_a_union_is_written_once_and_alike_parts_share_their_columns(prepared):
+    part = "SELECT campaign, SUM(clicks) AS n FROM dsp_clicks GROUP BY 1"
+    few, many = (len(prepared(" UNION ALL ".join([part] * n))) for n in (10, 100))
+
+    assert many < 10.5 * few
