@@ -15,8 +15,9 @@ from services.simulator.sql.compiler import CompiledQuery, compile_query
 from services.simulator.sql.source import CompileError
 
 _REMEMBERED = 1024
-# One thread: it works in Python, and each that does takes its share of the loop's time.
-_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="compile")
+# Two, so that a text that takes long does not keep the others waiting; not more: they work in
+# Python, and each that does takes its share of the loop's time.
+_BESIDE = ThreadPoolExecutor(2, thread_name_prefix="compile")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ the data, the seed or the simulator change, and a run that had ended is not done
 """
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable, Container
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,14 +131,12 @@ class Folders:
 
 
 def build_sql_runs(folders: Folders, *, seed: int, users: int, memory_megabytes: int) -> SqlRuns:
-    """Nothing is generated, and no folder made but a temporary one, before somebody asks."""
-    kept = folders.results is not None
-    results = folders.results or Path(tempfile.mkdtemp(prefix="amcflow-results-"))
-    runner = Runner(Store(folders.data, memory_megabytes, folders.data_megabytes), results)
+    """Nothing is generated before somebody asks. OSError if there can be no folder for data."""
+    store, closing = Store(folders.data, memory_megabytes, folders.data_megabytes), ExitStack()
+    results = folders.results or closing.enter_context(store.folder.temporary("results"))
+    runner = Runner(store, results)
     # Also for a simulator that nobody closes.
-    remove = finalize(runner, shutil.rmtree, results, ignore_errors=True)
-    if kept:
-        remove.detach()
+    remove = finalize(runner, closing.close)
     return SqlRuns(runner, results, seed, users, remove)
 
 

@@ -101,9 +101,11 @@ class DataFolder:
                 child.kill()
 
     @contextmanager
-    def spill(self) -> Iterator[Path]:
-        """A folder of its own for what a handle cannot keep in memory."""
-        path = self.path / f"spill-{uuid4().hex}"
+    def temporary(self, kind: str) -> Iterator[Path]:
+        """A folder of its own for what is not to outlive the process; if that is killed, whoever
+        tidies next removes it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / f"{kind}-{uuid4().hex}"
         lock = FileLock(path.with_suffix(".lock"))
         if not lock.take(shared=False):
             raise DataUnavailableError(f"{path} is somebody else's")

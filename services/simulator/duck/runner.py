@@ -12,12 +12,13 @@ from threading import BoundedSemaphore, Lock, Timer
 
 import duckdb
 
+from services.simulator.distribution import seeded
 from services.simulator.duck.facts import Facts
 from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.store import Store
 from services.simulator.duck.thresholds import Guarded, Privacy
-from services.simulator.duck.trial import said_of
+from services.simulator.duck.trial import STOPPED, said_of
 from services.simulator.results.file import ResultFile, Row, write_result
 from services.simulator.sql.source import CompileError
 
@@ -38,6 +39,14 @@ class Job:
     privacy: Privacy
     data: DataPlan
     """Of the instance; its days are chosen by the window."""
+
+    @property
+    def chance(self) -> float:
+        """What RANDOM and UUID begin with, 0 to 1: equal jobs over equal data give equal rows."""
+        facts = self.facts
+        data = self.data.covering(facts.start, facts.end).file_name
+        values = sorted((facts.values or {}).items())
+        return seeded(data, self.sql, facts.start, facts.end, values).random()
 
 
 @dataclass(slots=True)
@@ -69,6 +78,11 @@ class Run:
         again.daemon = True
         again.start()
 
+    def answer_if_never_begun(self, begun: Future[None]) -> None:
+        """Nobody waits for ever for what the end of the process took out of the line."""
+        if begun.cancelled():
+            self.future.set_result(STOPPED)
+
     def adopt(self, cursor: duckdb.DuckDBPyConnection | None) -> bool:
         """Takes the cursor that the query is about to use; False if it is not wanted any more."""
         with self._lock:
@@ -88,7 +102,8 @@ class Runner:
 
     def start(self, job: Job) -> Run:
         run = Run(Future())
-        self._pool.submit(self._work, run, job)
+        begun = self._pool.submit(self._work, run, job)
+        begun.add_done_callback(run.answer_if_never_begun)
         return run
 
     def close(self) -> None:
@@ -128,8 +143,9 @@ class Runner:
         timer.daemon = True
         try:
             if not run.adopt(cursor):
-                return "The query was stopped."
+                return STOPPED
             timer.start()
+            cursor.execute("SELECT setseed(?)", [job.chance])
             answer = cursor.execute(guarded.sql)
             self._results.mkdir(parents=True, exist_ok=True)
             path = self._results / f"{job.name}.csv"

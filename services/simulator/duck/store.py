@@ -82,7 +82,7 @@ class Store:
             with self._lock:
                 handle = self._handles.get(plan.file_name)
                 if handle is None:
-                    spill = closing.enter_context(self.folder.spill())
+                    spill = closing.enter_context(self.folder.temporary("spill"))
                     connection = _connected(lease.path, spill, self.memory_megabytes)
                     closing.callback(connection.close)
                     handle = _Handle(connection, lease, closing.pop_all())

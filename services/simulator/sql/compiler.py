@@ -18,6 +18,8 @@ from services.simulator.sql.directives import Directives, directives_of
 from services.simulator.sql.screen import screen_tokens, screen_tree
 from services.simulator.sql.source import CompileError, Source
 
+MOST_CHARACTERS = 2**18
+"""Ours: what is longer takes more than ten seconds to be understood. Amazon tells no limit."""
 _OWN_AGGREGATES = frozenset({"COLLECT", "PERCENTILE", "APPROX_PERCENTILE"})
 _UNKNOWN_RESULT = (Column("EXPR$0", "STRING", "DIMENSION"),)
 
@@ -48,6 +50,10 @@ def compile_query(sql: str, declared: Mapping[str, str]) -> CompiledQuery:
 
 @lru_cache(maxsize=2048)
 def _compiled(sql: str, declared: tuple[tuple[str, str], ...]) -> CompiledQuery:
+    if len(sql) > MOST_CHARACTERS:
+        raise CompileError(
+            f"The query has {len(sql)} characters; this simulator takes up to {MOST_CHARACTERS}."
+        )
     directives = directives_of(sql)
     source = Source(sql)
     screen_tokens(source)

@@ -19,6 +19,12 @@ def test_every_switch_is_named():
     assert set(Switches.model_fields) - named == set()
 
 
+def test_no_switch_has_two_rows():
+    rows = re.findall(r"^\| (`\w+`.*?) \|", README, re.MULTILINE)
+
+    assert len(rows) == len(set(rows)) > len(PROFILES)
+
+
 def test_every_fault_is_named():
     assert (_PLAIN | {f"{kind}:SECONDS" for kind in _TIMED}) - QUOTED == set()
 

@@ -156,6 +156,26 @@ def test_what_the_dead_left_is_swept_and_what_the_living_make_is_not(tmp_path):
     ]
 
 
+def test_a_folder_of_a_process_that_was_killed_goes_with_the_next_one(tmp_path):
+    code = f"""
+import os, pathlib
+from services.simulator.duck.executions import Folders, build_sql_runs
+runs = build_sql_runs(Folders(pathlib.Path({str(tmp_path)!r}), None), seed=7, users=10,
+                      memory_megabytes=60)
+(runs.results / "a.csv").touch()
+os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", code], check=False)
+    (left,) = tmp_path.glob("results-*/")
+    with folder(tmp_path).temporary("results") as own:
+        folder(tmp_path).tidy()
+        found = list(tmp_path.glob("results-*/"))
+
+    assert left != own
+    assert found == [own]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_generator_ends_when_whoever_asked_is_gone(tmp_path):
     nobody = 1
     with pytest.raises(SystemExit, match="gone"):

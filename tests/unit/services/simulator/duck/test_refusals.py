@@ -7,6 +7,8 @@ import pytest
 from services.simulator.duck.facts import Facts
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.thresholds import Privacy
+from services.simulator.duck.trial import TOO_LONG, try_out
+from services.simulator.sql.compiler import MOST_CHARACTERS, compile_query
 from services.simulator.sql.source import CompileError
 from tests.unit.services.simulator.duck.conftest import TYPES
 
@@ -154,3 +156,18 @@ def check(sql: str) -> str:
 def test_this_is_refused_with_this_text(sql, text):
     with pytest.raises(CompileError, match=re.escape(text)):
         check(sql)
+
+
+def test_a_query_that_takes_too_long_to_plan_is_refused(prepared):
+    part = "SELECT campaign, SUM(clicks) AS n FROM dsp_clicks GROUP BY 1"
+    many = prepared(" UNION ALL ".join([part] * 100))
+
+    with pytest.raises(CompileError, match=re.escape(TOO_LONG)):
+        try_out(many, seconds=0.1)
+
+
+def test_a_query_that_is_too_long_is_refused_unread():
+    text = "SELECT (" * MOST_CHARACTERS
+
+    with pytest.raises(CompileError, match=f"this simulator takes up to {MOST_CHARACTERS}"):
+        compile_query(text, {})

@@ -73,6 +73,27 @@ def test_a_query_that_takes_too_long_is_stopped(store, tmp_path):
     runner.close()
 
 
+def test_chance_is_the_same_at_every_run(runner):
+    sql = """SELECT campaign, COUNT(*) AS n, MIN(UUID()) AS u, SUM(RANDOM()) AS r
+             FROM dsp_impressions GROUP BY 1"""
+    one, other = (runner.start(job(name, sql)).outcome for name in ("one", "other"))
+    another = runner.start(job("another", sql + " HAVING COUNT(*) > 0")).outcome
+
+    assert one.path.read_bytes() == other.path.read_bytes()
+    assert one.path.read_bytes() != another.path.read_bytes()
+
+
+def test_the_end_answers_what_still_stood_in_line(store, tmp_path):
+    runner = Runner(store, tmp_path)
+    runs = [runner.start(job(f"endless{n}", ENDLESS)) for n in range(40)]
+    for run in runs:
+        run.stop()
+    runner.close()
+
+    assert all(run.is_done for run in runs)
+    assert {run.outcome for run in runs} == {"The query was stopped."}
+
+
 def test_a_bad_query_is_an_answer(runner):
     assert "not found" in runner.start(job("bad", "SELECT COUNT(nope) FROM dsp_clicks")).outcome
 
