@@ -23,12 +23,20 @@ select 'reconcile_instance', id::text, clock_timestamp(), jsonb_build_object('re
 select id from amc_instances order by id
 
 -- name: claim
--- One worker at a time; the loser of two deliveries finds no row, and the timer comes back.
+-- One worker at a time. If the holder of the lease has died the loser is its redelivery, so the
+-- timer comes back when the lease ends.
 with claimed as (
   update reconciliations
      set status = 'running', fence = fence + 1, lease_until = clock_timestamp() + $2::interval
    where id = $1 and status in ('waiting', 'running') and lease_until <= clock_timestamp()
   returning *
+), refused as (
+  update timers t
+     set due_at = least(t.due_at, greatest(r.lease_until, clock_timestamp()))
+    from reconciliations r
+   where r.id = $1 and r.status in ('waiting', 'running')
+     and t.kind = 'reconcile_instance' and t.key = r.id::text
+     and not exists (select from claimed)
 )
 select r.fence, r.since, clock_timestamp() - r.requested_at as age,
        i.id as instance_id, i.amc_instance_id, a.entity_id, a.marketplace_id, i.region,

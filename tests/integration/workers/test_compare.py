@@ -251,6 +251,23 @@ async def test_dying_before_the_findings_are_stored_leaves_the_run_to_the_next(
     assert (await office.compare(run)).foreign_count == 1
 
 
+async def test_after_a_death_the_next_look_comes_when_the_lease_ends(office: Office) -> None:
+    run = await office.ask()
+    database = office.bench.database
+    await Comparisons(database).claim(run, lease=LEASE)
+    guarded = "update timers set due_at = clock_timestamp() + interval '1 hour' where key = $1"
+    await database.execute(guarded, str(run))
+
+    with pytest.raises(StaleTransition):
+        await office.compare(run)
+
+    assert await database.fetchval(
+        "select t.due_at = r.lease_until from timers t join reconciliations r"
+        " on r.id::text = t.key where r.id = $1",
+        run,
+    )
+
+
 async def test_who_comes_too_late_stores_nothing(office: Office) -> None:
     comparisons = Comparisons(office.bench.database)
     run = await office.ask()
