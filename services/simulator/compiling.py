@@ -15,9 +15,10 @@ from services.simulator.sql.compiler import CompiledQuery, compile_query
 from services.simulator.sql.source import CompileError
 
 _REMEMBERED = 1024
-# Two, so that a text that takes long does not keep the others waiting; not more: they work in
-# Python, and each that does takes its share of the loop's time.
-_BESIDE = ThreadPoolExecutor(2, thread_name_prefix="compile")
+# Long texts have a thread of their own, so that they do not keep the others waiting. One each: they
+# work in Python, and two long ones at once made the loop wait for more than 50 ms.
+_LONG_CHARACTERS = 4096
+_SHORT, _LONG = (ThreadPoolExecutor(1, thread_name_prefix=f"compile-{n}") for n in (0, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ async def compile_aside(body: WorkflowBody | None, *, sandbox: bool, runnable: b
     """Returns when `compiled` need not work; whatever it will say."""
     if body is not None and body.sql_query is not None:
         question = _question(body, sandbox=sandbox, runnable=runnable)
-        await asyncio.get_running_loop().run_in_executor(_BESIDE, _said, question)
+        beside = _LONG if len(body.sql_query) > _LONG_CHARACTERS else _SHORT
+        await asyncio.get_running_loop().run_in_executor(beside, _said, question)
 
 
 def _question(body: WorkflowBody, *, sandbox: bool, runnable: bool) -> _Question:
