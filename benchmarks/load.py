@@ -7,23 +7,20 @@ fresh database. The bare table is made outside of the rival's time, ours inside 
 
 import asyncio
 import contextlib
-import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from benchmarks.frame import Context, Row, Target, measure_pairs
 from benchmarks.load_data import NARROW, WIDE, ResultFile, write_rows, write_size
-from benchmarks.load_worker import Loaded, WorkOrder
+from benchmarks.load_files import files_served
+from benchmarks.load_worker import Loaded, WorkOrder, load_in_process
 from benchmarks.load_world import plain_table, ready_executions
-from benchmarks.processes import environment, running
+from benchmarks.processes import environment
 from deploy.local.databases import clone_database, database_of, drop_database, with_database
-from deploy.local.owned import wait_until
-from deploy.local.ports import free_ports, is_free
 from deploy.local.psql import find_psql, psql_login
 
 _MB: Final = 1_000_000
@@ -82,17 +79,7 @@ class Bench:
     def _work(self, url: str, executions: list[str], job: Job) -> Loaded:
         link = f"{self.origin}/{job.file.path.name}"
         order = WorkOrder(url, executions, link, job.lanes, str(self.context.new_folder("spool")))
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load_worker"],
-            input=json.dumps(asdict(order)),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-        return Loaded(**json.loads(done.stdout.splitlines()[-1]))
+        return load_in_process(order)
 
     def rival(self, job: Job) -> float:
         """Seconds of psql."""
@@ -123,12 +110,9 @@ def run(context: Context) -> list[Row]:
 
 @contextlib.contextmanager
 def _opened(context: Context) -> Iterator[Bench]:
-    files, port = context.new_folder("files"), free_ports(1)[0]
-    argv = (sys.executable, "-m", "benchmarks.load_files", str(port), str(files))
-    log = context.logs / "load_files.log"
-    with context.servers() as found, running(argv, log=log, env=environment()):
-        assert wait_until(lambda: not is_free(port), seconds=20), f"see {log}"
-        yield Bench(context, found.database_url, files, f"http://127.0.0.1:{port}")
+    files, log = context.new_folder("files"), context.logs / "load_files.log"
+    with context.servers() as found, files_served(files, log=log) as origin:
+        yield Bench(context, found.database_url, files, origin)
 
 
 def _small(bench: Bench) -> list[Row]:

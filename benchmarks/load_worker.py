@@ -7,6 +7,7 @@ took until the last result could be read page by page, and the most memory it he
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,8 @@ from uuid import UUID
 
 import uvloop
 
+from benchmarks.processes import environment
+from benchmarks.read_memory import peak_mb
 from services.downloader.handler import DownloadHandler
 from services.downloader.spool import DiskSpool
 from shared.amc.link_policy import SimulatorOnly
@@ -79,6 +82,21 @@ class _Delivery:
         """There is no broker."""
 
 
+def load_in_process(order: WorkOrder) -> Loaded:
+    """A downloader of its own process; RuntimeError with what it said if it failed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.load_worker"],
+        input=json.dumps(asdict(order)),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    return Loaded(**json.loads(done.stdout.splitlines()[-1]))
+
+
 async def work(order: WorkOrder) -> Loaded:
     """Load them all."""
     origin = order.link.rpartition("/")[0]
@@ -94,7 +112,7 @@ async def work(order: WorkOrder) -> Loaded:
             ResultLoader(database),
             lease=_LEASE,
         )
-        base, started = _peak_mb(), time.perf_counter()
+        base, started = peak_mb("self"), time.perf_counter()
         waiting = [UUID(text) for text in reversed(order.executions)]
 
         async def lane() -> None:
@@ -105,7 +123,7 @@ async def work(order: WorkOrder) -> Loaded:
             for _ in range(order.lanes):
                 group.create_task(lane())
         await _read_ends(database, UUID(order.executions[-1]))
-        return Loaded(time.perf_counter() - started, base, _peak_mb())
+        return Loaded(time.perf_counter() - started, base, peak_mb("self"))
 
 
 async def _read_ends(database: Database, execution: UUID) -> None:
@@ -114,13 +132,6 @@ async def _read_ends(database: Database, execution: UUID) -> None:
     for after in (0, max(result.row_count - _PAGE, 0)):
         page = await read_page(database, result, after=after, limit=_PAGE)
         assert len(page.rows) == min(_PAGE, result.row_count)
-
-
-def _peak_mb() -> float:
-    """Of this program: what `getrusage` says goes back to before it was one."""
-    status = Path("/proc/self/status").read_text()
-    [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":
