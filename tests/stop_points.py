@@ -55,6 +55,10 @@ class StopPoints:
         names = [path.name.rpartition(".") for path in (self.folder / STRUCK).iterdir()]
         return [Strike(StopPoint(point), int(pid)) for point, _, pid in sorted(names)]
 
+    def when(self, strike: Strike) -> float:
+        """Seconds since the epoch: the name was changed right before the signal."""
+        return (self.folder / STRUCK / f"{strike.point}.{strike.pid}").stat().st_ctime
+
     def reached(self) -> dict[StopPoint, set[str]]:
         """The services that came by each place, struck or not."""
         places: dict[StopPoint, set[str]] = {}

@@ -13,7 +13,7 @@ from deploy.local.paths import HOME
 from deploy.local.scratch import scratch_folder
 from tests.chaos.faults.deck import DECK, FAULTS
 from tests.chaos.judging import play
-from tests.chaos.passes import PASSES
+from tests.chaos.passes import PASSES, SWEEP
 from tests.chaos.plan import plan_of
 from tests.chaos.report import Report
 from tests.chaos.sweep import sweep
@@ -28,14 +28,17 @@ def main() -> int:
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine 'Connection.close'")
-    report = Report(FOLDER / "logs", given.only)
+    report = Report(FOLDER / "logs", is_narrowed=given.only is not None)
+    plans = [
+        plan_of(seed, DECK, only=only)
+        for only in given.only or [None]
+        for seed in range(given.seed, given.seed + given.rounds)
+    ]
     with scratch_folder() as folder, running_town(folder, report.logs) as town:
         for name in _passes(given):
             report.add(sweep(town, PASSES[name]))
-        seeds = range(given.seed, given.seed + given.rounds)
-        for seed in seeds:
-            plan = plan_of(seed, DECK, only=given.only)
-            report.add(play(town, plan, search=seed == seeds[-1]))
+        for plan in plans:
+            report.add(play(town, plan, search=plan is plans[-1]))
     report.close(FOLDER)
     return 0 if report.is_sound else 1
 
@@ -43,7 +46,7 @@ def main() -> int:
 def _passes(given: Namespace) -> Sequence[str]:
     if given.stop_points is None:
         return ()
-    return given.stop_points or tuple(PASSES)
+    return (given.stop_points or SWEEP) * given.times
 
 
 def _read_arguments() -> Namespace:
@@ -57,7 +60,10 @@ def _read_arguments() -> Namespace:
         choices=sorted(PASSES),
         help="strikes each stop point first, or those of these passes",
     )
-    parser.add_argument("--only", choices=sorted(FAULTS), help="this fault alone")
+    parser.add_argument(
+        "--only", nargs="+", metavar="FAULT", choices=sorted(FAULTS), help="each of these, alone"
+    )
+    parser.add_argument("--times", type=int, default=1, help="so often each pass")
     given = parser.parse_args()
     if given.rounds is None:
         given.rounds = 1 if given.stop_points is None else 0

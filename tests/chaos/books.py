@@ -209,6 +209,17 @@ class SlotSample:
     limit: int
 
 
+@dataclass(frozen=True, slots=True)
+class SentCall:
+    """A call of AMC by our own book; a process that was killed has not written its last second."""
+
+    instance: str
+    caller: str
+    call: str
+    at: float
+    """When it was begun."""
+
+
 @dataclass(slots=True)
 class DatabaseBook:
     """What Postgres holds of the round's instances; `samples` are taken while it goes on."""
@@ -223,6 +234,7 @@ class DatabaseBook:
     dead_letters: list[DeadLetterRow] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     samples: list[SlotSample] = field(default_factory=list)
+    calls: list[SentCall] = field(default_factory=list)
     limits: dict[str, int] = field(default_factory=dict)
     """Executions at once, by instance and by account, at the end."""
     rates: dict[str, int] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from tests.chaos.invariants import judge
 from tests.chaos.plan import FaultPlan, Plan
 from tests.chaos.read_database import read_database, sampling
 from tests.chaos.read_simulator import journal_end, read_simulator
-from tests.chaos.round import Outcome, Round, fault_of
+from tests.chaos.round import STUCK_SECONDS, Outcome, Round, fault_of
 from tests.chaos.search_secrets import canaries_of, search_dump, search_files
 from tests.chaos.town import Place, Town
 
@@ -44,6 +44,7 @@ def play(
     *,
     search: bool = False,
     make: Callable[[FaultPlan], Fault] = fault_of,
+    stuck_seconds: float = STUCK_SECONDS,
 ) -> Judged:
     """One round and its judgement; `search`: also for secrets, wherever they could lie."""
     begun, seen = time.time(), journal_end(town.simulator)
@@ -54,7 +55,7 @@ def play(
             url, ids = town.stack.found.database_url, [place.id for place in places]
             samples.append(watched.enter_context(sampling(url, ids)))
 
-        outcome = Round(town, plan, on_begin=watch, make=make).run()
+        outcome = Round(town, plan, on_begin=watch, make=make, stuck_seconds=stuck_seconds).run()
     if outcome.rest_seconds is None:
         return Judged(outcome, None, ())
     ids = [place.id for place in outcome.places]

@@ -143,7 +143,8 @@ KILLED = (
     Pass(
         "accepting",
         _at(
-            P.ACCEPT_BEFORE_COMMIT, P.ACCEPT_COMMITTED, P.ADMIT_COMMITTED, P.INTAKE_ACCEPTED, P.INTAKE_ANSWERED,
+            P.ACCEPT_BEFORE_COMMIT, P.ACCEPT_COMMITTED, P.ADMIT_COMMITTED,
+            P.INTAKE_ACCEPTED, P.INTAKE_ANSWERED,
         ),
         (*asked(SHORT, 10), *asked(SHORT, 4, first=0.7, every=1, door="queue")),
     ),
@@ -239,4 +240,14 @@ FROZEN = (
     _frozen("13", P.COMPARE_LISTED, provoke=_compare),
 )  # fmt: skip
 
-PASSES = {each.name: each for each in (*KILLED, *FROZEN)}
+ALONE = tuple(
+    Pass(f"alone {point}", _at(point), asked(PARTS, 1))
+    for point in (
+        P.ACCEPT_COMMITTED, P.ADMIT_COMMITTED, P.SUBMIT_CLAIMED, P.SUBMIT_INTENDED,
+        P.SUBMIT_ANSWERED, P.POLL_LISTED, P.DOWNLOAD_SPOOLED, P.DOWNLOAD_BEFORE_COMMIT,
+    )
+)  # fmt: skip
+"""One execution and one kill: how long until the struck work moves on. Not part of the sweep."""
+
+SWEEP = tuple(each.name for each in (*KILLED, *FROZEN))
+PASSES = {each.name: each for each in (*KILLED, *FROZEN, *ALONE)}

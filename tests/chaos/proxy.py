@@ -6,9 +6,11 @@ All proxies live in one event loop in one thread.
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import uvloop
 
 T = TypeVar("T")
 
@@ -150,33 +152,28 @@ class Proxy:
 
 
 @dataclass
-class Network:
-    """The loop and thread that all proxies of a town share."""
+class Proxies:
+    """The loop and thread that all proxies share; see `network` for who gives the orders."""
 
-    proxies: dict[str, Proxy] = field(default_factory=dict)
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    known: dict[str, Proxy] = field(default_factory=dict)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=uvloop.new_event_loop)
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)
         self._thread.start()
 
-    def proxy(self, name: str, port: int, target: tuple[str, int]) -> Proxy:
-        """The proxy of this name; made and listening after the first call."""
-        if name not in self.proxies:
-            self.proxies[name] = Proxy(name, port, target, self._loop)
-            self.proxies[name].listen()
-        return self.proxies[name]
-
-    def heal(self) -> None:
-        """Everything passes again."""
-        for proxy in self.proxies.values():
-            proxy.cut_after(None)
-            proxy.flow(release=True)
-            proxy.listen()
+    def carry_out(self, name: str, what: str, how: Mapping[str, Any]) -> tuple[int, int]:
+        """One order to the proxy of this name, none if it is empty; what was cut and held."""
+        if what == "new":
+            self.known[name] = Proxy(name, how["port"], how["target"], self._loop)
+            self.known[name].listen()
+        elif what:
+            getattr(self.known[name], what)(**how)
+        return self.known[name].cut, self.known[name].held
 
     def close(self) -> None:
         """Everything ends, and the thread with it."""
-        for proxy in self.proxies.values():
+        for proxy in self.known.values():
             proxy.refuse()
         asyncio.run_coroutine_threadsafe(_end_the_rest(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

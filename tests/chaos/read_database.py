@@ -20,6 +20,7 @@ from tests.chaos.books import (
     Leftover,
     PartRow,
     Row,
+    SentCall,
     SlotSample,
     StoredRows,
     StrayRow,
@@ -75,6 +76,12 @@ _LIMITS = """
 select i.amc_instance_id as instance, a.entity_id as account, i.max_requests_per_second as rate,
        i.max_concurrent_executions as instance_limit, a.max_concurrent_executions as account_limit
   from amc_instances i join amc_accounts a on a.id = i.account_id
+ where i.amc_instance_id = any($1::text[])
+"""
+_CALLS = """
+select i.amc_instance_id as instance, c.caller, c.call,
+       extract(epoch from c.at)::float8 - c.duration_ms / 1000.0::float8 as at
+  from amc_calls c join amc_instances i on i.id = c.instance_id
  where i.amc_instance_id = any($1::text[])
 """
 _DEAD_LETTERS = """
@@ -160,6 +167,7 @@ async def _read(
             return [dict(row) for row in await connection.fetch(_OURS + query, instances)]
 
         limits = await connection.fetch(_LIMITS, instances)
+        calls = await connection.fetch(_CALLS, instances)
         letters = await connection.fetch(_DEAD_LETTERS, begun)
         return DatabaseBook(
             rows=[Row(**row) for row in await ours(_ROWS)],
@@ -172,6 +180,7 @@ async def _read(
             dead_letters=[DeadLetterRow(**dict(row)) for row in letters],
             leftovers=[Leftover(**row) for row in await ours(_LEFTOVERS)],
             samples=samples,
+            calls=[SentCall(**dict(row)) for row in calls],
             limits={
                 **{row["instance"]: row["instance_limit"] for row in limits},
                 **{row["account"]: row["account_limit"] for row in limits},

@@ -23,7 +23,8 @@ class Report:
     """Collects rounds; prints as they come."""
 
     logs: Path
-    only: str | None = None
+    is_narrowed: bool = False
+    """Each plan has one fault, which its seed alone does not tell."""
     rounds: list[Judged] = field(default_factory=list)
     _begun: float = field(default_factory=monotonic)
 
@@ -38,7 +39,8 @@ class Report:
             _say(line)
         if not judged.is_sound:
             name = judged.outcome.plan.name
-            only = f" --only {self.only}" if self.only else ""
+            faults = judged.outcome.plan.faults
+            only = f" --only {faults[0].name}" if self.is_narrowed else ""
             which = f"--stop-points '{name}'" if name else f"--seed {judged.seed}{only}"
             _say(f"    again: .venv/bin/python -m tests.chaos {which}")
             _say(f"    logs:  {self.logs}")
@@ -142,8 +144,8 @@ class Report:
         found: dict[str, list[float]] = defaultdict(list)
         for judged in self.rounds:
             for fault in judged.outcome.faults:
-                if fault.recovers is not None and fault.recovery_seconds is not None:
-                    found[fault.recovers].append(fault.recovery_seconds)
+                if fault.recovers is not None:
+                    found[fault.recovers] += fault.recoveries
         return found
 
 

@@ -8,6 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
 
+import asyncpg
+import httpx
+from aio_pika.exceptions import AMQPException
+
 from deploy.local.owned import wait_until
 from tests.chaos.books import Circumstances, ClientBook, LimitSet
 from tests.chaos.driver import Driver
@@ -20,7 +24,7 @@ from tests.e2e.house import SQL
 REST_BOUND_SECONDS = 90.0
 """After the last fault. A command that the broker lost is written again after 30 s, a timer whose
 message was lost fires again after 60 s, and then the work itself has to be done."""
-_STUCK_SECONDS = 240.0
+STUCK_SECONDS = 150.0
 """Longer than any guard of a timer: what is not at rest then never will be."""
 _IDLE_BOUND_SECONDS = 10.0
 _RESULTS_READ = 8
@@ -35,7 +39,7 @@ class Struck:
     strikes: int
     detail: str
     recovers: Recovery | None
-    recovery_seconds: float | None
+    recoveries: tuple[float, ...]
     at_points: tuple[tuple[str, str], ...]
 
 
@@ -71,13 +75,13 @@ class Round:
     on_begin: Callable[[Sequence[Place]], None] = lambda _: None
     """Called when the places are there and nothing was asked."""
     make: Callable[[FaultPlan], Fault] = fault_of
+    stuck_seconds: float = STUCK_SECONDS
     circumstances: Circumstances = field(default_factory=Circumstances)
     problems: list[str] = field(default_factory=list)
     struck: list[Struck] = field(default_factory=list)
     places: Sequence[Place] = ()
     unrest: dict[str, float] = field(default_factory=dict)
     """What kept it from rest, and until how many seconds after the last fault."""
-    _recovered: dict[int, float] = field(default_factory=dict)
     _healed: float = 0.0
 
     def run(self) -> Outcome:
@@ -91,7 +95,7 @@ class Round:
         faults = [self.make(each) for each in self.plan.faults]
         with driver.watching():
             self._drive_and_strike(driver, scene, faults)
-            rest = self._rest(max(fault.aftermath_seconds for fault in faults))
+            rest = self._rest(max((each.aftermath_seconds for each in faults), default=0.0))
         for fault in faults:
             self._guard("counting", lambda fault=fault: fault.count(scene))  # type: ignore[misc]
         self._note(faults)
@@ -167,19 +171,18 @@ class Round:
                 threading.Event().wait(plan.lasts - (time.monotonic() - begun))
             finally:
                 fault.end(scene)
-            if fault.recovers is not None and fault.strikes:
+            if fault.recovers is not None and fault.strikes and not fault.measures_itself:
                 ended = time.monotonic()
                 assert self.town.all_ready(within=90), f"not all work again after {plan.name}"
-                self._recovered[id(fault)] = time.monotonic() - (
-                    begun if fault.recovers == "worker kill" else ended
-                )
+                since = begun if fault.recovers == "worker kill" else ended
+                fault.recoveries.append(time.monotonic() - since)
 
         return strike
 
     def _rest(self, aftermath: float) -> float | None:
         """Seconds from the end of the last fault until all is at rest, or None."""
         threading.Event().wait(self._healed + aftermath - time.monotonic())
-        came = wait_until(self._is_at_rest, seconds=_STUCK_SECONDS)
+        came = wait_until(self._is_at_rest, seconds=self.stuck_seconds)
         seconds = time.monotonic() - self._healed
         self.circumstances.rest_seconds = seconds
         if not came:
@@ -194,6 +197,15 @@ class Round:
         return not reasons
 
     def _unrest(self) -> list[str]:
+        """What is not at rest; servers that do not answer the harness are not."""
+        try:
+            return self._still_at_work()
+        except (OSError, TimeoutError, asyncpg.PostgresError, AMQPException) as error:
+            return [f"what the harness reads: {error!r}"]
+        except httpx.HTTPError as error:
+            return [f"the simulator: {error!r}"]
+
+    def _still_at_work(self) -> list[str]:
         ids = [place.id for place in self.places]
         reasons = [row["what"] for row in self.town.sql(_UNREST, ids)]
         if reasons:
@@ -217,7 +229,7 @@ class Round:
                 fault.strikes,
                 fault.detail,
                 fault.recovers,
-                self._recovered.get(id(fault)),
+                tuple(fault.recoveries),
                 fault.at_points,
             )
             for plan, fault in zip(self.plan.faults, faults, strict=True)

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import ClassVar
 
 from deploy.local.owned import wait_until
 from shared.observability.stop_points import StopPoint
 from tests.chaos.books import Door
-from tests.chaos.faults.fault import Fault, Scene
+from tests.chaos.faults.fault import Fault, Recovery, Scene
 from tests.chaos.faults.processes import PAST_THE_LEASE, note_zombies
 from tests.chaos.judging import Judged, play
 from tests.chaos.plan import Ask, FaultPlan, InstancePlan, Plan
@@ -49,6 +50,11 @@ class Pass:
     strays: int = 0
     """Executions that AMC makes too late in this pass."""
     expected_errors: frozenset[str] = frozenset()
+
+    @property
+    def is_alone(self) -> bool:
+        """One kill, one execution."""
+        return self.action == "kill" and len(self.places) == len(self.asks) == 1
 
     @property
     def plan(self) -> Plan:
@@ -93,6 +99,8 @@ def asked(
 class Sweep(Fault):
     """Whoever comes first to each of the given places is struck there, once."""
 
+    recovers: ClassVar[Recovery | None] = "kill, its work"
+    measures_itself: ClassVar[bool] = True
     given: Pass = field(kw_only=True)
     _before: set[Strike] = field(default_factory=set, init=False)
 
@@ -123,6 +131,12 @@ class Sweep(Fault):
             note_zombies(scene, self._since, len(struck))
         assert not missing, f"nobody came by {', '.join(missing)}"
 
+    def count(self, scene: Scene) -> None:
+        """With one execution only, it is known whose work was struck, and when it moves on."""
+        if self.given.is_alone:
+            for strike in self._struck(scene):
+                self.recoveries += _until_moved_on(scene, scene.town.stop_points.when(strike))
+
     def _struck(self, scene: Scene) -> list[Strike]:
         points = {place.point for place in self.given.places}
         new = [each for each in scene.town.stop_points.struck() if each not in self._before]
@@ -135,6 +149,18 @@ class Sweep(Fault):
     def _missing(self, scene: Scene) -> list[str]:
         struck = {each.point for each in self._struck(scene)}
         return [place.point for place in self.given.places if place.point not in struck]
+
+
+def _until_moved_on(scene: Scene, struck_at: float) -> list[float]:
+    rows = scene.town.sql(
+        "select extract(epoch from min(v.at))::float8 - $2 as seconds from execution_events v"
+        " join workflow_executions e on e.id = v.execution_id"
+        " join amc_instances i on i.id = e.instance_id"
+        " where i.amc_instance_id = any($1) and v.at > to_timestamp($2::float8)",
+        [place.id for place in scene.places],
+        struck_at,
+    )
+    return [row["seconds"] for row in rows if row["seconds"] is not None]
 
 
 def sweep(town: Town, given: Pass) -> Judged:

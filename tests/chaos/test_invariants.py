@@ -27,6 +27,7 @@ from tests.chaos.books import (
     ResultRead,
     Row,
     Searched,
+    SentCall,
     Shown,
     SimulatorBook,
     SlotSample,
@@ -386,6 +387,22 @@ def test_calls_that_the_network_let_go_together_are_excused() -> None:
     books.circumstances.blurred_arrivals = [Span(0.4, 0.8, "the network stood still")]
 
     assert violated(books) == []
+
+
+def test_too_many_calls_are_told_with_when_they_were_sent_and_when_they_arrived() -> None:
+    books = good()
+    books.database.rates[INSTANCE] = 2
+    books.simulator.arrivals[:] = [
+        Arrival(INSTANCE, "GET", "/x", 200, at, None) for at in (7.9, 7.91, 7.92)
+    ]
+    books.database.calls = [SentCall(INSTANCE, "poller", "list", at) for at in (1.0, 7.0, 7.4, 7.9)]
+
+    (verdict,) = [each for each in judge(books) if each.violations]
+
+    assert verdict.violations[0].endswith(
+        "arrived at +0.000, +0.010, +0.020;"
+        " sent at -0.900 poller list, -0.500 poller list, +0.000 poller list"
+    )
 
 
 def test_two_calls_exactly_a_second_apart_are_in_two_seconds() -> None:

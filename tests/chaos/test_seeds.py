@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,8 @@ from deploy.local.paths import HOME
 from deploy.local.scratch import scratch_folder
 from tests.chaos.faults.deck import DECK
 from tests.chaos.judging import play
-from tests.chaos.plan import plan_of
-from tests.chaos.report import lines_of
+from tests.chaos.plan import Ask, InstancePlan, Plan, plan_of
+from tests.chaos.report import Report, lines_of
 from tests.chaos.town import Town, running_town
 
 # Chosen for many kinds of faults in little time; together they meet each server and each service.
@@ -20,6 +21,17 @@ IN_CI = (1, 3, 11, 17, 19, 20)
 REGRESSIONS = (7, 13, 22)
 
 SEEDS = (*IN_CI, *REGRESSIONS)
+
+
+STUCK = Plan(
+    seed=-1,
+    name="stuck",
+    accounts=(200,),
+    instances=(InstancePlan(0, 3),),
+    workflows=(("duration 86400",),),
+    asks=(Ask(0.1, "rest", "endless", ((0, 0, 5),)),),
+    faults=(),
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +51,17 @@ def test_nothing_is_lost_and_nothing_is_done_twice_whatever_breaks(town: Town, s
     judged = play(town, plan_of(seed, DECK), search=seed == SEEDS[-1])
 
     assert judged.is_sound, "\n".join(lines_of(judged))
+
+
+@pytest.mark.timeout(120)
+def test_a_round_that_never_comes_to_rest_fails_and_says_what_it_waited_for(
+    town: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report(tmp_path)
+
+    report.add(play(town, STUCK, stuck_seconds=4))
+
+    (execution,) = report.rounds[0].outcome.book.accepted
+    town.cancel(execution.execution)
+    assert not report.is_sound
+    assert "never at rest: an execution that is running" in capsys.readouterr().out

@@ -30,7 +30,7 @@ from deploy.local.rabbitmq import RabbitmqNode
 from deploy.local.stack import Addresses, RunningStack, StackOptions, running_stack
 from deploy.local.supervisor import Patience
 from shared.messaging.topology import Topology
-from tests.chaos.proxy import Network, Proxy
+from tests.chaos.network import Network, Proxy
 from tests.e2e.house import Simulator
 from tests.stop_points import StopPoints
 
@@ -66,6 +66,8 @@ SETTINGS = {
     "AMCFLOW_RESCUE_SECONDS": "1",
 }
 MARKETPLACE = "ATVPDKIKX0DER"
+_ANSWER_SECONDS = 20.0
+"""Whatever the harness asks a server itself is answered by then, or the round is not at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,10 @@ class Town:
     def workflow(self, name: str, sql: str) -> str:
         return self._post("/workflows", {"name": name, "sql_query": sql})
 
+    def cancel(self, execution: str) -> None:
+        """What a round has left running."""
+        self._post(f"/executions/{execution}/cancel", {})
+
     def _post(self, path: str, body: Mapping[str, object]) -> str:
         answer = httpx.post(
             f"{self.stack.api_url}/api/v1{path}",
@@ -289,7 +295,7 @@ def _behind(network: Network, name: str, port: int, url: str) -> str:
 
 
 async def _fetch(url: str, query: str, arguments: Sequence[object]) -> list[dict[str, Any]]:
-    connection = await asyncpg.connect(url, timeout=10)
+    connection = await asyncpg.connect(url, timeout=10, command_timeout=_ANSWER_SECONDS)
     try:
         return [dict(row) for row in await connection.fetch(query, *arguments)]
     finally:
@@ -298,7 +304,10 @@ async def _fetch(url: str, query: str, arguments: Sequence[object]) -> list[dict
 
 async def _depths(url: str) -> dict[str, int]:
     topology = Topology()
-    async with await aio_pika.connect(url, timeout=10) as connection:
+    async with (
+        asyncio.timeout(_ANSWER_SECONDS),
+        await aio_pika.connect(url, timeout=10) as connection,
+    ):
         channel = await connection.channel()
         found = {}
         for queue in (*topology.work_queues, *topology.dead_queues):

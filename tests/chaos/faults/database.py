@@ -22,6 +22,7 @@ class DatabaseKilled(Fault):
 
     sentence = "Postgres killed and started again"
     recovers: ClassVar[Recovery | None] = "database restart"
+    measures_itself: ClassVar[bool] = True
 
     def begin(self, scene: Scene) -> None:
         self._since = time.time()
@@ -30,7 +31,7 @@ class DatabaseKilled(Fault):
 
     def end(self, scene: Scene) -> None:
         scene.town.postgres.start()
-        scene.town.all_ready(within=30)
+        self.recoveries.append(_seconds_until_all_work(scene))
         excuse(scene, self._since, "no database")
 
 
@@ -39,6 +40,7 @@ class DatabaseRestarted(Fault):
 
     sentence = "Postgres restarted with an immediate shutdown"
     recovers: ClassVar[Recovery | None] = "database restart"
+    measures_itself: ClassVar[bool] = True
 
     def begin(self, scene: Scene) -> None:
         self._since = time.time()
@@ -50,8 +52,14 @@ class DatabaseRestarted(Fault):
 
     def end(self, scene: Scene) -> None:
         scene.town.postgres.start()
-        scene.town.all_ready(within=30)
+        self.recoveries.append(_seconds_until_all_work(scene))
         excuse(scene, self._since, "no database")
+
+
+def _seconds_until_all_work(scene: Scene) -> float:
+    since = time.monotonic()
+    scene.town.all_ready(within=30)
+    return time.monotonic() - since
 
 
 class DatabaseCut(Fault):

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from tests.chaos.books import Circumstances, Span
 from tests.chaos.town import Place, Town
 
-Recovery = Literal["worker kill", "broker restart", "database restart"]
+Recovery = Literal["worker kill", "broker restart", "database restart", "kill, its work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Fault(ABC):
 
     detail: str = field(default="", init=False)
     """Who or what was struck, for the line of the round."""
+    recoveries: list[float] = field(default_factory=list, init=False)
+    """Seconds that it measured itself, under the heading of `recovers`."""
     at_points: tuple[tuple[str, str], ...] = field(default=(), init=False)
     """What was done to processes at stop points: an action and the point, for each."""
 
@@ -41,6 +43,8 @@ class Fault(ABC):
     """For so long after its end it may still have an effect: there is no rest before."""
     recovers: ClassVar[Recovery | None] = None
     """Under which heading the time until everybody works again is counted."""
+    measures_itself: ClassVar[bool] = False
+    """Otherwise the clock starts when it has ended, or for a kill when it begins."""
 
     @abstractmethod
     def begin(self, scene: Scene) -> None: ...

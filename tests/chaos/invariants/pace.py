@@ -1,6 +1,7 @@
 """AMC is never called more often than it allows."""
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 
 from tests.chaos.books import Books
 from tests.chaos.invariants.findings import Findings, Invariant
@@ -23,8 +24,21 @@ def _in_any_second(books: Books, findings: Findings) -> None:
             findings.expect(
                 len(window) <= limit or _is_blurred(books, window[0], at),
                 f"{instance} was called {len(window)} times in the second up to {at:.3f}"
-                f" (limit {limit})",
+                f" (limit {limit}){_both_books(books, instance, window)}",
             )
+
+
+def _both_books(books: Books, instance: str, window: Sequence[float]) -> str:
+    """When they arrived, and when they were sent by our own book: what left at the right pace and
+    arrived in a bunch was held up on its way, or its receiver was."""
+    begin = window[0]
+    sent = [
+        f"{call.at - begin:+.3f} {call.caller} {call.call}"
+        for call in sorted(books.database.calls, key=lambda call: call.at)
+        if call.instance == instance and begin - 2 * _SECOND < call.at <= window[-1]
+    ]
+    arrived = ", ".join(f"{at - begin:+.3f}" for at in window)
+    return f"; arrived at {arrived}; sent at {', '.join(sent) or 'times that were not written'}"
 
 
 def _none_refused(books: Books, findings: Findings) -> None:
