@@ -58,7 +58,7 @@ test-integration: prepare ## with a real Postgres and RabbitMQ
 test-e2e: prepare ## all services as processes
 	@$(PYTEST) tests/e2e
 chaos: prepare ## breaks everything on purpose and judges (SEED=n ROUNDS=n replays)
-	@$(PY) -m tests.chaos --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),$(if $(SEED),1,31))
+	@$(PY) -m tests.chaos $(if $(SEED),,--stop-points) --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),$(if $(SEED),1,31))
 check: setup ## what CI runs
 	@deploy/bin/check-lock && $(MAKE) lint types imports test
 

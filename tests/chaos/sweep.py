@@ -22,7 +22,7 @@ from tests.chaos.plan import Ask, FaultPlan, InstancePlan, Plan
 from tests.chaos.town import Town
 from tests.stop_points import Action, Strike
 
-_PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 45.0
 """For all points of a pass: a doubt takes two settle times, and each kill costs a lease."""
 
 Provocation = Callable[[Scene], None]
@@ -50,6 +50,7 @@ class Pass:
     strays: int = 0
     """Executions that AMC makes too late in this pass."""
     expected_errors: frozenset[str] = frozenset()
+    patience_seconds: float = PATIENCE_SECONDS
 
     @property
     def is_alone(self) -> bool:
@@ -116,7 +117,7 @@ class Sweep(Fault):
         for place in self.given.places:
             scene.town.stop_points.arm(place.point, self.given.action, service=place.service)
         self.given.provoke(scene)
-        came = wait_until(lambda: not self._missing(scene), seconds=_PATIENCE_SECONDS)
+        came = wait_until(lambda: not self._missing(scene), seconds=self.given.patience_seconds)
         if came and self.given.action == "stop":
             threading.Event().wait(PAST_THE_LEASE)
 

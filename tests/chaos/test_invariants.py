@@ -36,6 +36,8 @@ from tests.chaos.books import (
 )
 from tests.chaos.invariants import INVARIANTS, judge
 from tests.chaos.invariants.results import is_same
+from tests.chaos.passes import PASSES, SWEEP
+from tests.chaos.sweep import uncovered
 
 INSTANCE, ACCOUNT = "amc1", "ENTITY1"
 PATH = ("queued", "submitting", "pending", "running", "downloading", "completed")
@@ -403,6 +405,10 @@ def test_too_many_calls_are_told_with_when_they_were_sent_and_when_they_arrived(
         "arrived at +0.000, +0.010, +0.020;"
         " sent at -0.900 poller list, -0.500 poller list, +0.000 poller list"
     )
+
+
+def test_the_sweep_kills_at_every_stop_point_of_the_code() -> None:
+    assert uncovered([PASSES[name] for name in SWEEP]) == set()
 
 
 def test_two_calls_exactly_a_second_apart_are_in_two_seconds() -> None:

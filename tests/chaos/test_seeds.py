@@ -8,10 +8,13 @@ import pytest
 
 from deploy.local.paths import HOME
 from deploy.local.scratch import scratch_folder
+from shared.observability.stop_points import StopPoint
 from tests.chaos.faults.deck import DECK
 from tests.chaos.judging import play
 from tests.chaos.plan import Ask, InstancePlan, Plan, plan_of
 from tests.chaos.report import Report, lines_of
+from tests.chaos.sweep import SHORT, Pass, asked, sweep
+from tests.chaos.sweep import Place as StopPlace
 from tests.chaos.town import Town, running_town
 
 # Chosen for many kinds of faults in little time; together they meet each server and each service.
@@ -51,6 +54,16 @@ def test_nothing_is_lost_and_nothing_is_done_twice_whatever_breaks(town: Town, s
     judged = play(town, plan_of(seed, DECK), search=seed == SEEDS[-1])
 
     assert judged.is_sound, "\n".join(lines_of(judged))
+
+
+@pytest.mark.timeout(120)
+def test_a_stop_point_that_nobody_reaches_is_a_failure_that_names_it(town: Town) -> None:
+    places = (StopPlace(StopPoint.SUBMIT_BOUND), StopPlace(StopPoint.STRAY_ANSWERED))
+    given = Pass("no strays", places, asked(SHORT, 1), patience_seconds=3)
+
+    (problem,) = sweep(town, given).outcome.problems
+
+    assert problem.strip().endswith("nobody came by stray.answered")
 
 
 @pytest.mark.timeout(120)
