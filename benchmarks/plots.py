@@ -4,6 +4,7 @@ Runs with the rivals' interpreter, which has matplotlib; so it imports nothing o
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from matplotlib import pyplot as plt
 _ROOT: Final = Path(__file__).parents[1]
 _FOLDER: Final = _ROOT / "docs" / "plots"
 _MET: Final = {True: "#2a7f62", False: "#b3443c", None: "#7a7a7a"}
+_BOUND: Final = re.compile(r"[<>]= ([\d.]+)")
 _Row = dict[str, Any]
 
 
@@ -35,9 +37,8 @@ def _ratios(rows: list[_Row]) -> None:
         colour = _MET[row["met"]]
         axes.plot(row["spread"], [place, place], color=colour, linewidth=4, alpha=0.35)
         axes.plot(row["ratio"], place, "o", color=colour)
-        bound = row["target"].removeprefix(">= ").removeprefix("<= ")
-        if bound != row["target"]:
-            axes.plot(float(bound), place, "|", color="black", markersize=14)
+        if bound := _BOUND.fullmatch(row["target"]):
+            axes.plot(float(bound[1]), place, "|", color="black", markersize=14)
     axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
     axes.set_xscale("log")
     axes.set_xlabel("ours / rival: median, spread of the pairs; the line is the target")

@@ -4,12 +4,15 @@ import asyncio
 
 from services.submitter.cancel_handler import CancelHandler, CancelStrayHandler, RemoteCancel
 from services.submitter.compare_handler import CompareHandler
+from services.submitter.gathered_budget import GatheredBudget
 from services.submitter.gathered_submissions import GatheredSubmissions
 from services.submitter.reconcile_handler import ReconcileHandler
 from services.submitter.settings import SubmitterSettings
 from services.submitter.submit_handler import SubmitHandler, SubmitPolicy
+from shared.db.rate_budget import RateBudgets
 from shared.db.reconciliations import Comparisons
 from shared.db.submission import Cancellations, Submissions
+from shared.messaging.consumer import Consumer
 from shared.messaging.messages import (
     CancelExecution,
     CancelStray,
@@ -19,7 +22,8 @@ from shared.messaging.messages import (
 )
 from shared.messaging.routes import handles
 from shared.runtime.amc import AmcParts, open_amc
-from shared.runtime.service import Job, Messenger, open_messenger, run_until
+from shared.runtime.permits import BudgetPermits
+from shared.runtime.service import Messenger, open_messenger, run_until
 from shared.runtime.timers import TimerLoop
 
 
@@ -42,33 +46,40 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
         submissions = GatheredSubmissions.over(
             Submissions(messenger.database, first_look=settings.first_look)
         )
+        budget = GatheredBudget.over(RateBudgets(messenger.database))
+        submit = SubmitHandler(
+            submissions,
+            amc.client,
+            amc.reach,
+            BudgetPermits(budget),
+            SubmitPolicy(
+                lease=settings.lease,
+                settle_time=settings.settle_time,
+                http_timeout=settings.http_timeout,
+                is_marked=settings.mark_attempts,
+            ),
+        )
         await run_until(
             stop,
-            first=[*_consumers(settings, messenger, amc, submissions), timers.run],
-            last=[messenger.relay.run, amc.call_log.run, submissions.run],
+            first=[
+                messenger.consumer(
+                    [messenger.topology.submit_execution], [handles(SubmitExecution, submit)]
+                ).run,
+                _other_commands(settings, messenger, amc, submissions).run,
+                timers.run,
+            ],
+            last=[messenger.relay.run, amc.call_log.run, submissions.run, budget.run],
         )
 
 
-def _consumers(
+def _other_commands(
     settings: SubmitterSettings,
     messenger: Messenger,
     amc: AmcParts,
     submissions: GatheredSubmissions,
-) -> list[Job]:
+) -> Consumer:
     cancellations = Cancellations(messenger.database)
     cancel = RemoteCancel(amc.client, amc.reach, settings.lease)
-    submit = SubmitHandler(
-        submissions,
-        amc.client,
-        amc.reach,
-        amc.permits,
-        SubmitPolicy(
-            lease=settings.lease,
-            settle_time=settings.settle_time,
-            http_timeout=settings.http_timeout,
-            is_marked=settings.mark_attempts,
-        ),
-    )
     reconcile = ReconcileHandler(
         submissions,
         amc.client,
@@ -80,16 +91,13 @@ def _consumers(
         Comparisons(messenger.database), amc.client, amc.reach, lease=settings.lease
     )
     topology = messenger.topology
-    return [
-        messenger.consumer([topology.submit_execution], [handles(SubmitExecution, submit)]).run,
-        messenger.consumer(
-            [topology.cancel_execution, topology.reconcile_execution],
-            [
-                handles(CancelExecution, CancelHandler(cancellations, cancel)),
-                handles(CancelStray, CancelStrayHandler(cancellations, cancel)),
-                handles(ReconcileExecution, reconcile),
-                handles(ReconcileInstance, compare),
-            ],
-            concurrency=4,
-        ).run,
-    ]
+    return messenger.consumer(
+        [topology.cancel_execution, topology.reconcile_execution],
+        [
+            handles(CancelExecution, CancelHandler(cancellations, cancel)),
+            handles(CancelStray, CancelStrayHandler(cancellations, cancel)),
+            handles(ReconcileExecution, reconcile),
+            handles(ReconcileInstance, compare),
+        ],
+        concurrency=4,
+    )

@@ -211,3 +211,17 @@ async def test_a_clock_that_was_set_back_does_not_stop_an_instance(
     granted, seconds = await RateBudgets(database).take(InstanceKey(instance.key), ahead=FAR)
 
     assert (granted, seconds < 2) == (True, True)
+
+
+async def test_turns_of_several_instances_come_in_the_order_asked_for(database: Database) -> None:
+    free, paused = await make_instance(database), await make_instance(database)
+    budgets = RateBudgets(database)
+    await budgets.pause(InstanceKey(paused.key), timedelta(seconds=9))
+
+    answers = await budgets.take_all(
+        [InstanceKey(each.key) for each in (paused, free, free)], ahead=timedelta(milliseconds=128)
+    )
+
+    assert [granted for granted, _ in answers] == [False, True, True]
+    assert answers[0][1] > 8
+    assert 0.05 < answers[2][1] <= 0.107
