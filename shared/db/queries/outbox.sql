@@ -29,9 +29,3 @@ update outbox set available_at = clock_timestamp() + interval '1 s'
 
 -- name: give_back
 update outbox set claim = null, available_at = clock_timestamp() where claim = $1
-
--- name: size
-select count(*) as rows,
-       coalesce(extract(epoch from clock_timestamp() - min(available_at - interval '5 s')), 0)
-         as oldest_seconds
-  from outbox

@@ -29,9 +29,14 @@ select i.amc_instance_id as instance_id, i.max_concurrent_executions,
 select coalesce((select sum(refresh_count) from credentials), 0)::int as token_refreshes,
        (select count(*) from credentials where status = 'broken')::int as broken_credentials,
        (select count(*) from dead_letters where settled_at is null)::int as parked_messages,
-       (select count(*) from outbox)::int as outbox_messages,
-       coalesce((select extract(epoch from clock_timestamp() - min(available_at - interval '5 s'))
-                   from outbox), 0)::float8 as outbox_oldest_seconds
+       o.messages as outbox_messages, o.oldest_seconds as outbox_oldest_seconds
+  from (
+    -- Nobody's and not due: a command that waits for its time. It is not late.
+    select count(*)::int as messages,
+           coalesce(extract(epoch from clock_timestamp() - min(available_at
+             - case when claim is null then interval '0' else interval '5 s' end)), 0)::float8
+             as oldest_seconds
+      from outbox where claim is not null or available_at <= clock_timestamp()) o
 
 -- name: queue_waits
 select percentile_cont(0.5) within group (order by waited) as queue_wait_p50_seconds,
