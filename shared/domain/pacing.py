@@ -34,11 +34,11 @@ class LookPace:
 
     shortest: timedelta = timedelta(seconds=2)
     longest: timedelta = timedelta(seconds=60)
-    looks_per_run: float = 18.0
+    looks_per_run: float = 19.0
     """Of what this instance's runs have taken lately."""
     while_young: float = YOUNG
     """Shortest intervals between two looks, at the most, while something young runs."""
-    per_look: float = 28.0
+    per_look: float = 35.0
     """Executions in flight for each shortest interval: many of them finish in one."""
 
     def next_look(self, ages: Sequence[float], expected: float | None) -> timedelta:

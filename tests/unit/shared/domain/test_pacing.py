@@ -45,8 +45,8 @@ def test_a_look_is_never_too_soon_and_never_too_late(
         (90_000, None, 60),
         (0, 18, 9),
         (0, 120, 15),
-        (59, 120, 120 / 18),
-        (119, 120, 120 / 18),
+        (59, 120, 120 / 19),
+        (119, 120, 120 / 19),
         (500, 900, 15),
         (30, 36, 2),
         (600, 120, 30),
@@ -62,7 +62,7 @@ def test_a_look_comes_when_something_is_likely_ready(
 def test_with_one_of_a_middle_age_looks_come_at_an_even_distance(ages: list[float]) -> None:
     look = LookPace().next_look([60, *ages], 120)
 
-    assert look.total_seconds() == pytest.approx(120 / 18)
+    assert look.total_seconds() == pytest.approx(120 / 19)
 
 
 def test_the_youngest_sets_the_pace() -> None:
@@ -73,7 +73,7 @@ def test_the_youngest_sets_the_pace() -> None:
 
 
 def test_a_crowd_is_looked_at_less_often_because_each_look_finds_many() -> None:
-    assert LookPace().next_look([1.0] * 140, None).total_seconds() == 10
+    assert LookPace().next_look([1.0] * 140, None).total_seconds() == 8
 
 
 @given(st.lists(SECONDS, min_size=1, max_size=50), st.none() | SECONDS, st.floats(0.1, 10))
