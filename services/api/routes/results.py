@@ -4,8 +4,9 @@ import re
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
 
 from services.api.dependencies import ExecutionId, State
 from services.api.errors import NoResult, ResultNotReady
@@ -14,6 +15,8 @@ from services.api.ports import DownloadFormat
 from services.api.schemas.results import ColumnOut, ResultsOut
 from services.api.state import ApiState
 from shared.db.executions_read import Execution
+from shared.db.results.pages import Page
+from shared.domain.errors import NotFound
 from shared.domain.ids import EXECUTION_PREFIX, show
 from shared.domain.states import FINAL, ExecutionState
 
@@ -29,24 +32,22 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME = 60
 
 
-@router.get("/executions/{execution_id}/results")
+@router.get("/executions/{execution_id}/results", response_model=ResultsOut)
 async def read_results(
     execution_id: ExecutionId,
     state: State,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULT_PAGE, description="Rows on a page.")] = 100,
     cursor: Cursor = None,
-) -> ResultsOut:
+) -> Response:
     """Rows in file order, up to 1,000 at a time, each an array in the order of `columns`."""
     after = read_number(cursor, _LIST)
-    execution = await _completed(state, execution_id)
-    page = await state.results.page(execution_id, after=after, limit=limit)
-    return ResultsOut(
-        columns=[ColumnOut(name=column.name, type=column.type) for column in page.columns],
-        items=page.rows,
-        next_cursor=None if page.next_after is None else wrap(_LIST, page.next_after),
-        has_more=page.next_after is not None,
-        row_count=execution.row_count,
-    )
+    try:
+        page = await state.results.page(execution_id, after=after, limit=limit)
+    except NotFound:
+        # Only who has a completed execution is told of a result that was removed.
+        await _completed(state, execution_id)
+        raise
+    return Response(_shown(page), media_type="application/json")
 
 
 @router.get(
@@ -73,6 +74,18 @@ async def download_result(
             "X-Content-Type-Options": "nosniff",
         },
     )
+
+
+def _shown(page: Page) -> bytes:
+    """A `ResultsOut`; its values come from the result store and are not looked at one by one."""
+    shown = ResultsOut.model_construct(
+        columns=[ColumnOut(name=column.name, type=column.type) for column in page.columns],
+        items=page.rows,
+        next_cursor=None if page.next_after is None else wrap(_LIST, page.next_after),
+        has_more=page.next_after is not None,
+        row_count=page.row_count,
+    )
+    return to_json(dict(shown))
 
 
 async def _completed(state: ApiState, execution_id: UUID) -> Execution:

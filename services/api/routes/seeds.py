@@ -7,7 +7,7 @@ stored still `running`.
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 from starlette.responses import Response
 
@@ -98,12 +98,12 @@ async def read_seed_detail(execution_id: ExecutionId, state: State) -> SeedDetai
     return SeedDetail(**shown, execution_id=shown["id"])
 
 
-@router.get("/executions/{execution_id}/results")
+@router.get("/executions/{execution_id}/results", response_model=ResultsOut)
 async def read_seed_results(
     execution_id: ExecutionId,
     state: State,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULT_PAGE)] = 100,
     cursor: Cursor = None,
-) -> ResultsOut:
+) -> Response:
     """As GET /api/v1/executions/{id}/results."""
     return await read_results(execution_id, state, limit, cursor)

@@ -8,7 +8,8 @@ and timestamps are ISO 8601 without a zone; ids and everything else are text.
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from math import inf, isfinite
+from typing import Any, Final
 
 import asyncpg
 
@@ -21,6 +22,8 @@ JsonValue = str | int | float | bool | None
 
 MAX_PAGE_ROWS: Final = 10_000
 _EXACT_INTEGER: Final = 2**53
+_EXPONENT_FROM: Final = 1e15
+_NOT_FINITE: Final = {inf: "Infinity", -inf: "-Infinity"}
 _TEMPORAL: Final = frozenset({"date", "timestamp"})
 
 
@@ -34,11 +37,15 @@ class PageColumn:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows in file order; `next_after` is the cursor of the next page, None at the end."""
+    """Some rows in file order; `next_after` is the cursor of the next page, None at the end.
+
+    `row_count` is that of the whole result.
+    """
 
     columns: tuple[PageColumn, ...]
     rows: list[list[JsonValue]]
     next_after: int | None
+    row_count: int
 
 
 async def read_page(
@@ -53,18 +60,17 @@ async def read_page(
     rows = await _rows(database, result, after, last)
     if len(rows) != last - after:
         raise gone()
-    readers = [_READERS.get(column.sql_type, _as_it_is) for column in result.columns]
-    values = [
-        [None if text is None else read(text) for read, text in zip(readers, row, strict=True)]
-        for row in rows
-    ]
-    return Page(columns, values, last if last < result.row_count else None)
+    values = [list(row) for row in rows]
+    for place, column in enumerate(result.columns):
+        if (read := _READERS.get(column.sql_type)) is not None:
+            _read_column(values, place, read)
+    return Page(columns, values, last if last < result.row_count else None, result.row_count)
 
 
 async def _rows(
     database: Database, result: StoredResult, after: int, last: int
 ) -> list[asyncpg.Record]:
-    selected = ", ".join(_as_text(column) for column in result.columns)
+    selected = ", ".join(_selected(column) for column in result.columns)
     try:
         return await database.fetch(
             f"select {selected} from only {in_results(result.table_name)}"  # noqa: S608 - quoted
@@ -77,16 +83,25 @@ async def _rows(
         raise gone() from error
 
 
-def _as_text(column: StoredColumn) -> str:
+def _selected(column: StoredColumn) -> str:
     name = quote_ident(column.name)
     if column.sql_type in _TEMPORAL:
         # ISO 8601 whatever the session's DateStyle says.
         return f"to_json({name}) #>> '{{}}'"
-    return f"{name}::text"
+    return f"{name}::text" if column.sql_type == "numeric" else name
 
 
-def _as_it_is(text: str) -> JsonValue:
-    return text
+def _read_column(rows: list[list[JsonValue]], place: int, read: Callable[[Any], JsonValue]) -> None:
+    for row in rows:
+        if (value := row[place]) is not None:
+            row[place] = read(value)
+
+
+def _double(value: float) -> JsonValue:
+    """As Postgres writes it: whole numbers of up to 15 digits without a point."""
+    if value.is_integer():
+        return int(value) if abs(value) < _EXPONENT_FROM else value
+    return value if isfinite(value) else _NOT_FINITE.get(value, "NaN")
 
 
 def _number(text: str) -> JsonValue:
@@ -99,9 +114,7 @@ def _number(text: str) -> JsonValue:
     return float(text) if Decimal(repr(float(text))) == exact else text
 
 
-_READERS: Final[dict[str, Callable[[str], JsonValue]]] = {
-    "bigint": int,
+_READERS: Final[dict[str, Callable[[Any], JsonValue]]] = {
     "numeric": _number,
-    "double precision": _number,
-    "boolean": lambda text: text == "true",
+    "double precision": _double,
 }
