@@ -58,7 +58,7 @@ test-integration: prepare ## with a real Postgres and RabbitMQ
 test-e2e: prepare ## all services as processes
 	@$(PYTEST) tests/e2e
 chaos: prepare ## breaks everything on purpose and judges (SEED=n ROUNDS=n replays)
-	@$(PY) -m tests.chaos $(if $(SEED),,--stop-points) --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),$(if $(SEED),1,31))
+	@$(PY) -m tests.chaos $(if $(SEED),,--stop-points --every-fault) --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),$(if $(SEED),1,31))
 check: setup ## what CI runs
 	@deploy/bin/check-lock && $(MAKE) lint types imports test
 
@@ -69,10 +69,10 @@ bench: prepare ## ours against its peers, one table (QUICK=1 smaller, ONLY=submi
 bench-smoke: prepare ## each benchmark at its smallest, for breakage; no figure is judged
 	@deploy/bin/setup-bench
 	@timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m benchmarks --tiny
-plots: ## draw docs/plots from the last figures, and print the table of docs/performance.md
+plots: ## write the last figures into docs/performance.md, and draw them
 	@deploy/bin/setup-bench
+	@$(PY) -m benchmarks.page
 	@.venv-bench/bin/python -m benchmarks.plots
-	@$(PY) -m benchmarks.past_one_machine
 
 ##@ Other
 image: ## build the container image

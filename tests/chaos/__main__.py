@@ -20,6 +20,7 @@ from tests.chaos.sweep import sweep
 from tests.chaos.town import running_town
 
 FOLDER = HOME / "chaos"
+_ALONE_SEED = 41
 
 
 def main() -> int:
@@ -28,7 +29,7 @@ def main() -> int:
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine 'Connection.close'")
-    report = Report(FOLDER / "logs", is_narrowed=given.only is not None)
+    report = Report(FOLDER / "logs", wanted=DECK if given.every_fault else ())
     plans = [
         plan_of(seed, DECK, only=only)
         for only in given.only or [None]
@@ -39,6 +40,8 @@ def main() -> int:
             report.add(sweep(town, PASSES[name]))
         for plan in plans:
             report.add(play(town, plan, search=plan is plans[-1]))
+        for fault in report.unstruck:
+            report.add(play(town, plan_of(_ALONE_SEED, DECK, only=fault)))
     report.close(FOLDER)
     return 0 if report.is_sound else 1
 
@@ -62,6 +65,11 @@ def _read_arguments() -> Namespace:
     )
     parser.add_argument(
         "--only", nargs="+", metavar="FAULT", choices=sorted(FAULTS), help="each of these, alone"
+    )
+    parser.add_argument(
+        "--every-fault",
+        action="store_true",
+        help="what no seed struck with is played alone; it must strike then",
     )
     parser.add_argument("--times", type=int, default=1, help="so often each pass")
     given = parser.parse_args()

@@ -71,6 +71,8 @@ class Plan:
     limits: tuple[LimitChange, ...] = field(default=())
     name: str = ""
     """Of a pass over stop points, which no seed decides."""
+    only: str | None = None
+    """The one fault that was asked for, instead of those of the seed."""
 
     @property
     def executions(self) -> int:
@@ -100,6 +102,7 @@ def plan_of(seed: int, deck: Sequence[str], *, only: str | None = None) -> Plan:
         asks=_asks(rng, len(workflows), len(instances)),
         faults=_faults(rng, seed, deck, only),
         limits=_limits(rng, len(instances)),
+        only=only,
     )
 
 
@@ -169,4 +172,5 @@ def _rolling(only: str | None) -> Plan:
         workflows=((),),
         asks=asks,
         faults=(FaultPlan(only or "rolling_restart", 3, 0, 1),),
+        only=only,
     )

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,14 +23,20 @@ class Report:
     """Collects rounds; prints as they come."""
 
     logs: Path
-    is_narrowed: bool = False
-    """Each plan has one fault, which its seed alone does not tell."""
+    wanted: Collection[str] = ()
+    """Faults that must strike at least once, or the run proves too little."""
     rounds: list[Judged] = field(default_factory=list)
     _begun: float = field(default_factory=monotonic)
 
     @property
     def is_sound(self) -> bool:
-        return all(judged.is_sound for judged in self.rounds)
+        return all(judged.is_sound for judged in self.rounds) and not self.unstruck
+
+    @property
+    def unstruck(self) -> list[str]:
+        """Wanted faults that have not struck."""
+        struck = {name for name, (_, strikes) in self._faults().items() if strikes}
+        return sorted(set(self.wanted) - struck)
 
     def add(self, judged: Judged) -> None:
         """Keeps a round and prints its line, with what was violated below it."""
@@ -38,10 +44,9 @@ class Report:
         for line in lines_of(judged):
             _say(line)
         if not judged.is_sound:
-            name = judged.outcome.plan.name
-            faults = judged.outcome.plan.faults
-            only = f" --only {faults[0].name}" if self.is_narrowed else ""
-            which = f"--stop-points '{name}'" if name else f"--seed {judged.seed}{only}"
+            name, only = judged.outcome.plan.name, judged.outcome.plan.only
+            seed = f"--seed {judged.seed}" + (f" --only {only}" if only else "")
+            which = f"--stop-points '{name}'" if name else seed
             _say(f"    again: .venv/bin/python -m tests.chaos {which}")
             _say(f"    logs:  {self.logs}")
 
@@ -59,6 +64,8 @@ class Report:
         yield f"\n{'fault':<28}{'rounds':>8}{'strikes':>9}"
         for name, (rounds, strikes) in sorted(self._faults().items()):
             yield f"{name:<28}{rounds:>8}{strikes:>9}"
+        if self.unstruck:
+            yield f"never struck: {', '.join(self.unstruck)}"
         yield from self._table_of_stop_points()
         yield f"\n{'invariant':<32}{'checks':>9}{'violations':>12}"
         for name, (checks, violations) in self._invariants().items():
