@@ -7,7 +7,7 @@ stored still `running`.
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
