@@ -3,6 +3,8 @@
 A line is `NAMES | argument families | result type | translation`. A family with `?` may be left
 out, one with `*` repeats. `same` is the widest type of the arguments, `first` the first one's.
 Left out, the translation is `name(arguments)`; behind ` // ` is that of a call with all arguments.
+LPAD, RPAD and REPEAT make texts of 4,096 characters at most: what one call makes of a batch of rows
+does not count as DuckDB's memory, and a longer one would take all of the machine's.
 What Amazon's guide of AMC SQL functions says of a function is what it does here; outside of what a
 function is defined for it is NULL, as the guide has it for SQRT.
 """
@@ -40,8 +42,10 @@ UPPER LOWER REVERSE LTRIM RTRIM MD5 SHA1 | string | STRING |
 LENGTH CHAR_LENGTH CHARACTER_LENGTH | string | INTEGER | CAST(length({0}) AS INTEGER)
 CONCAT | any any* | STRING | concat({*})
 REPLACE TRANSLATE | string string string | STRING |
-LPAD RPAD | string number string | STRING |
-LEFT RIGHT REPEAT | string number | STRING |
+LPAD RPAD | string number string | STRING | {name}({0}, CAST(CASE WHEN {1} > 4096 THEN 4096 \
+ELSE {1} END AS INTEGER), {2})
+LEFT RIGHT | string number | STRING |
+REPEAT | string number | STRING | CASE WHEN length({0}) * {1} <= 4096 THEN repeat({0}, {1}) END
 SUBSTR | string number number? | STRING | substring({*})
 SPLIT_PART | string string number | STRING |
 SPLIT | string string | ARRAY<STRING> | string_split({*})
