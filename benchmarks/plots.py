@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 _ROOT: Final = Path(__file__).parents[1]
 _FOLDER: Final = _ROOT / "docs" / "plots"
 _MET: Final = {True: "#2a7f62", False: "#b3443c", None: "#7a7a7a"}
+_TICKS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 _BOUND: Final = re.compile(r"[<>]= ([\d.]+)")
 _Row = dict[str, Any]
 
@@ -41,6 +42,10 @@ def _ratios(rows: list[_Row]) -> None:
             axes.plot(float(bound[1]), place, "|", color="black", markersize=14)
     axes.set_yticks(range(len(rows)), [row["name"] for row in reversed(rows)])
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.set_xticks([tick for tick in _TICKS if low <= tick <= high])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_xlabel("ours / rival: median, spread of the pairs; the line is the target")
     axes.grid(axis="x", which="both", alpha=0.25)
     _save(figure, "ratios")
