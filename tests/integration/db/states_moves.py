@@ -396,10 +396,22 @@ def claim_for_download(execution: UUID) -> Move:
     )
 
 
-async def _complete(db: Database, claim: DownloadClaim) -> object:
-    """The last statement of a load."""
-    done = await db.fetchval(_RESULTS["complete"], claim.execution_id, claim.fence, 1, 1, None, "t")
-    return STALE if done is None else None
+async def _complete(db: Database, claim: DownloadClaim) -> None:
+    """The last statement of a load of one part; what it wrote goes if the claim is lost."""
+    one, digest = [1], [b"0" * 32]
+    async with db.transaction() as connection:
+        version = await connection.fetchval(
+            "select id from result_versions where workflow_id = $1", claim.workflow_id
+        )
+        done = await connection.fetchval(
+            _RESULTS["complete"],
+            claim.execution_id,
+            claim.fence,
+            *(one, one, digest, one),
+            *(claim.no, version, "t", one, False, 1, 1, None),
+        )
+        if done is None:
+            raise StaleTransition("The claim is lost.")
 
 
 def work_on_download(claim: DownloadClaim, what: str) -> Move:

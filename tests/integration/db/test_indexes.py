@@ -112,6 +112,10 @@ def an(state: str) -> Callable[[Crowd], UUID]:
     return lambda crowd: crowd.ids[state]
 
 
+def several(state: str) -> Callable[[Crowd], list[UUID]]:
+    return lambda crowd: [crowd.ids[state]]
+
+
 def value(given: Any) -> Callable[[Crowd], Any]:
     return lambda _: given
 
@@ -130,6 +134,8 @@ def requests(crowd: Crowd) -> list[dict[str, Any]]:
             "account_id": crowd.instance.account,
             "priority": 5,
             "lane": "lane7",
+            "owner": "test",
+            "request_id": "r",
             "time_window_type": "ALL",
             "time_zone": "UTC",
             "output_format": "CSV",
@@ -162,13 +168,13 @@ async def hand_on_in_a_full_account(connection: Connection, crowd: Crowd) -> Non
 MINUTE = value(timedelta(minutes=1))
 
 STATEMENTS: dict[str, Run] = {
-    "accept": statement("acceptance", "accept", requests, value("test"), value("r")),
+    "accept": statement("acceptance", "accept", requests),
     "admit": statement("acceptance", "admit", lambda crowd: [crowd.instance.key]),
     "observe and hand on": statement("polling", "observe", instance, seen),
     "hand on in a full account": hand_on_in_a_full_account,
     "cancel": statement("control", "request_cancel", an("queued"), value("anna")),
     "claim": statement(
-        "submission", "claim_for_submission", an("submitting"), value(uuid4()), MINUTE
+        "submission", "claim_for_submission", several("submitting"), value(uuid4()), MINUTE
     ),
     "work at AMC": statement("polling", "work_at_amc", instance),
     "claim a look": statement("polling", "claim_for_poll", instance, MINUTE),

@@ -402,7 +402,14 @@ async def opened(url: str, stack: AsyncExitStack) -> type[Clerks]:
     class OnThisDatabase(Clerks):
         pass
 
-    OnThisDatabase.pool, OnThisDatabase.workflow = pool, await make_workflow(pool)
+    workflow = await make_workflow(pool)
+    # Of the results that are loaded; a load makes its version before its last statement.
+    await pool.execute(
+        "insert into result_versions (workflow_id, version, fingerprint, table_name)"
+        " values ($1, 1, 'f', 't')",
+        workflow.id,
+    )
+    OnThisDatabase.pool, OnThisDatabase.workflow = pool, workflow
     OnThisDatabase.actors = [await own_connection(url, pool, stack) for _ in range(ACTORS)]
     return OnThisDatabase
 
