@@ -10,8 +10,6 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import uvloop
-
 T = TypeVar("T")
 
 _CHUNK = 65_536
@@ -156,7 +154,7 @@ class Proxies:
     """The loop and thread that all proxies share; see `network` for who gives the orders."""
 
     known: dict[str, Proxy] = field(default_factory=dict)
-    _loop: asyncio.AbstractEventLoop = field(default_factory=uvloop.new_event_loop)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._loop.run_forever, name="network", daemon=True)

@@ -27,7 +27,7 @@ SEEDS = (*IN_CI, *REGRESSIONS)
 
 
 STUCK = Plan(
-    seed=-1,
+    seed=0,
     name="stuck",
     accounts=(200,),
     instances=(InstancePlan(0, 3),),
