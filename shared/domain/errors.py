@@ -6,6 +6,7 @@
         AmcThrottled          AMC said 429; `wait` is what it asked for, if it did
         AmcConcurrencyReached AMC will not take one more execution on this instance now
         PermitExpired         the rate permit grew too old before the first byte left
+        TurnFarOff            the instance is paused, or others have booked its next turns
         TokenExpired          there is no valid access token right now; a refresh was asked for
         InstancePaused        an operator, or a broken credential, holds this instance
         DatabaseUnavailable   Postgres is away or slow; nothing may be done that cannot be recorded
@@ -88,6 +89,12 @@ class PermitExpired(TransientError):
     """The rate permit grew too old before the first byte left; nothing was sent."""
 
     code = "permit_expired"
+
+
+class TurnFarOff(TransientError):
+    """No turn in the rate budget of this instance for seconds: `wait` tells how long."""
+
+    code = "turn_far_off"
 
 
 class TokenExpired(TransientError):

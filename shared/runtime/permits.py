@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Final, Protocol
 
 from shared.amc.permits import CallClass, Permit
+from shared.domain.errors import TurnFarOff
 from shared.domain.ids import InstanceKey
 from shared.observability.metrics import PERMITS
 
@@ -25,6 +26,10 @@ _AHEAD: Final = {
 }
 # Replicas that were refused together do not come back together.
 _JITTER_SECONDS: Final = 0.010
+# Who would have to wait longer does not wait here: a lane kept by a paused instance is lost to all
+# others. The next turns of one that is not paused are nearer.
+_LONGEST_IN_HAND_SECONDS: Final = 2.0
+_JITTER_FAR_OFF_SECONDS: Final = 1.0
 
 
 class Budget(Protocol):
@@ -45,7 +50,8 @@ class BudgetPermits:
     )
 
     async def take(self, instance: InstanceKey, call_class: CallClass) -> Permit:
-        """Book the next turn, waiting as long as it takes to be allowed to."""
+        """Book the next turn, waiting to be allowed to. For a submission TurnFarOff if that takes
+        seconds; polls and downloads book so far ahead that nobody stands behind them for long."""
         async with self._askers[instance, call_class]:
             while True:
                 asked_at = self.clock()
@@ -55,5 +61,15 @@ class BudgetPermits:
                     return Permit.booked(
                         asked_at=asked_at, wait=seconds, clock=self.clock, sleep=self.sleep
                     )
+                if call_class is CallClass.SUBMIT and seconds > _LONGEST_IN_HAND_SECONDS:
+                    raise _far_off(seconds)
                 jitter = random.uniform(0, _JITTER_SECONDS)  # noqa: S311 (not a secret)
                 await self.sleep(seconds + jitter)
+
+
+def _far_off(seconds: float) -> TurnFarOff:
+    jitter = random.uniform(0, _JITTER_FAR_OFF_SECONDS)  # noqa: S311 (not a secret)
+    return TurnFarOff(
+        f"The next turn to call AMC is {seconds:.0f} s away.",
+        wait=timedelta(seconds=seconds + jitter),
+    )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.amc.permits import MAX_AGE_SECONDS, CallClass
-from shared.domain.errors import DatabaseUnavailable, PermitExpired
+from shared.domain.errors import DatabaseUnavailable, PermitExpired, TurnFarOff
 from shared.domain.ids import InstanceKey
 from shared.runtime.permits import BudgetPermits
 
@@ -92,7 +92,7 @@ def test_a_permit_is_used_neither_before_its_turn_nor_when_it_is_too_old(
         assert is_used
 
 
-@given(st.lists(st.floats(0, 5), max_size=8))
+@given(st.lists(st.floats(0, 2), max_size=8))
 def test_who_is_refused_asks_again_when_told_and_hardly_later(waits: list[float]) -> None:
     async def ask() -> float:
         clock = Clock()
@@ -103,6 +103,28 @@ def test_who_is_refused_asks_again_when_told_and_hardly_later(waits: list[float]
     waited = asyncio.run(ask())
 
     assert sum(waits) - 1e-6 <= waited <= sum(waits) + 0.010 * len(waits) + 1e-6
+
+
+async def test_a_submission_is_sent_back_when_its_turn_is_far_off() -> None:
+    clock = Clock()
+    permits = permits_of(FakeBudget(clock, [(False, 30.0)]))
+
+    with pytest.raises(TurnFarOff) as sent_back:
+        await permits.take(ONE, CallClass.SUBMIT)
+
+    wait = sent_back.value.wait
+    assert clock.seconds == 0
+    assert wait is not None
+    assert 30 <= wait.total_seconds() <= 31
+
+
+async def test_a_look_waits_for_a_turn_however_far_off_it_is() -> None:
+    clock = Clock()
+    permits = permits_of(FakeBudget(clock, [(False, 30.0)]))
+
+    await permits.take(ONE, CallClass.POLL)
+
+    assert clock.seconds >= 30
 
 
 async def test_one_asks_at_a_time_for_each_instance_and_class() -> None:

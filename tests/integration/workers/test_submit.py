@@ -1,11 +1,13 @@
 """One SubmitExecution command: every answer of AMC ends in the right move."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.db.control import Control
+from shared.db.rate_budget import RateBudgets
 from shared.domain.errors import (
     AmcConcurrencyReached,
     AmcThrottled,
@@ -20,6 +22,7 @@ from shared.domain.errors import (
     TokenExpired,
 )
 from shared.messaging.messages import SubmitExecution
+from shared.runtime.permits import BudgetPermits
 from tests.integration.builders import accept, commands, make_request, state_of, timer_in
 from tests.integration.workers.conftest import Bench, Flaky
 
@@ -197,6 +200,20 @@ async def test_what_was_not_sent_is_tried_again_by_a_timer(
     assert await state_of(bench.database, execution) == "pending"
     assert len(bench.amc.executions) == 1
     assert await outcomes(bench) == ["not_sent", "bound"]
+
+
+async def test_a_paused_instance_keeps_no_lane_waiting(bench: Bench) -> None:
+    execution = await bench.execution()
+    budgets = RateBudgets(bench.database)
+    await budgets.pause(bench.instance.key, timedelta(seconds=40))
+    handler = replace(bench.submitter(None), permits=BudgetPermits(budgets))
+
+    await handler(SubmitExecution(execution_id=execution))
+
+    postponed = await timer_in(bench.database, "submit_execution", execution)
+    assert postponed is not None
+    assert 35 < postponed <= 41
+    assert bench.amc.count("create_execution") == 0
 
 
 async def test_in_doubt_nothing_is_repeated_and_the_slot_is_kept(bench: Bench) -> None:
