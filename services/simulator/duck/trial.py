@@ -5,7 +5,7 @@ run time values that nobody may see.
 """
 
 from functools import cache
-from threading import Timer
+from threading import Event, Thread
 
 import duckdb
 
@@ -14,6 +14,7 @@ from services.simulator.sql.source import CompileError
 STOPPED = "The query was stopped."
 TOO_LONG = "The query takes too long to plan."
 _SECONDS = 10.0
+_AGAIN_SECONDS = 0.2
 UNFIT = "The simulator's engine cannot run this query: an operation does not fit its arguments."
 _SAYINGS: tuple[tuple[type[duckdb.Error], str], ...] = (
     (duckdb.InterruptException, STOPPED),
@@ -27,19 +28,27 @@ _SAYINGS: tuple[tuple[type[duckdb.Error], str], ...] = (
 def try_out(sql: str, seconds: float = _SECONDS) -> None:
     """CompileError for a query, bound to empty tables, that DuckDB cannot plan in this time."""
     cursor = _nothing().cursor()
-    timer = Timer(seconds, cursor.interrupt)
-    timer.daemon = True
+    ended = Event()
+    watch = Thread(target=_interrupt_late, args=(cursor, ended, seconds), daemon=True)
     try:
-        timer.start()
+        watch.start()
         cursor.execute(f"EXPLAIN {sql}")
     except duckdb.InterruptException:
         raise CompileError(TOO_LONG) from None
     except duckdb.Error as error:
         raise CompileError(said_of(error)) from None
     finally:
-        timer.cancel()
-        timer.join()
+        ended.set()
+        watch.join()
         cursor.close()
+
+
+def _interrupt_late(cursor: duckdb.DuckDBPyConnection, ended: Event, seconds: float) -> None:
+    """Again and again, because one that comes before the planning proper is lost."""
+    wait = seconds
+    while not ended.wait(wait):
+        cursor.interrupt()
+        wait = _AGAIN_SECONDS
 
 
 def said_of(error: duckdb.Error) -> str:
