@@ -3,8 +3,9 @@
 A line is `NAMES | argument families | result type | translation`. A family with `?` may be left
 out, one with `*` repeats. `same` is the widest type of the arguments, `first` the first one's.
 Left out, the translation is `name(arguments)`; behind ` // ` is that of a call with all arguments.
-LPAD, RPAD and REPEAT make texts of 4,096 characters at most: what one call makes of a batch of rows
-does not count as DuckDB's memory, and a longer one would take all of the machine's.
+LPAD, RPAD and REPEAT make texts of 4,096 characters at most, CONCAT and those that replace about
+16,384: what a call makes of a batch of rows does not count as DuckDB's memory, and more of it would
+take all of the machine's.
 What Amazon's guide of AMC SQL functions says of a function is what it does here; outside of what a
 function is defined for it is NULL, as the guide has it for SQRT.
 """
@@ -40,8 +41,10 @@ MOD | number number | same | ({0} % nullif({1}, 0))
 PI | | DOUBLE |
 UPPER LOWER REVERSE LTRIM RTRIM MD5 SHA1 | string | STRING |
 LENGTH CHAR_LENGTH CHARACTER_LENGTH | string | INTEGER | CAST(length({0}) AS INTEGER)
-CONCAT | any any* | STRING | concat({*})
-REPLACE TRANSLATE | string string string | STRING |
+CONCAT | any any* | STRING | left(concat({*}), 16384)
+REPLACE | string string string | STRING | replace(left({0}, 16384//greatest(1, length({2}))), \
+{1}, {2})
+TRANSLATE | string string string | STRING |
 LPAD RPAD | string number string | STRING | {name}({0}, CAST(CASE WHEN {1} > 4096 THEN 4096 \
 ELSE {1} END AS INTEGER), {2})
 LEFT RIGHT | string number | STRING |
@@ -65,7 +68,8 @@ ASCII | string | INTEGER |
 CHR | number | STRING | chr(CAST({0} AS INTEGER))
 REGEXP_LIKE | string string | BOOLEAN | regexp_matches({*})
 REGEXP_SUBSTR REGEXP_EXTRACT | string string | STRING | nullif(regexp_extract({*}), '')
-REGEXP_REPLACE | string string string | STRING | regexp_replace({*}, 'g')
+REGEXP_REPLACE | string string string | STRING | regexp_replace(left({0}, \
+16384//greatest(1, length({2}))), {1}, {2}, 'g')
 STARTS_WITH ENDS_WITH | string string | BOOLEAN |
 HASH64 | any | LONG | CAST(hash({0}) >> 1 AS BIGINT)
 UUID | | STRING | CAST(uuid() AS VARCHAR)
