@@ -45,6 +45,7 @@ class Place:
     id: str
     at_once: int
     """Executions at AMC at a time."""
+    calls_per_second: int = 10
 
     @property
     def entity(self) -> str:
@@ -132,6 +133,7 @@ class Town:
                     "instanceId": place.id,
                     "accountId": place.entity,
                     "maxConcurrentExecutions": place.at_once,
+                    "requestsPerSecond": place.calls_per_second,
                 }
                 for place in places
             ],
@@ -160,6 +162,7 @@ class Town:
                     "account_id": account["id"],
                     "name": place.id,
                     "max_concurrent_executions": place.at_once,
+                    "max_requests_per_second": place.calls_per_second,
                 },
             )
 

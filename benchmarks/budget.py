@@ -1,0 +1,249 @@
+"""How much of AMC's limit is used when there is no end of work, and whether it is ever exceeded.
+
+20 instances, three replicas of every worker, more executions queued than can be made; runs never
+end, so nearly all calls are creations, with the looks of the poller between them. Everything is
+counted where AMC counts, by the simulator's clock. The rival that has to be met is the limit
+itself; Celery's `rate_limit="10/s"` on three workers is shown beside it.
+"""
+
+import contextlib
+import statistics
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+from benchmarks.frame import Context, Row, Target, measure_pairs
+from benchmarks.polling_rival import write_task
+from benchmarks.processes import environment, running
+from benchmarks.town import Arrival, Place, Town, open_town
+
+_LIMIT: Final = 10
+_TARGET: Final = Target(at_least=0.93)
+_REPLICAS: Final = 3
+_LONGEST_WAIT_SECONDS: Final = 1.0
+_THROTTLED: Final = 429
+_AT_ONCE: Final = 100_000
+_DEEP: Final = 4
+"""Processes of each Celery worker. With threads its rate limits wake up once a second only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Seconds to settle and to count, and on how many instances."""
+
+    settle: float
+    window: float
+    instances: int
+
+    @property
+    def calls(self) -> int:
+        """More than the limit allows one instance until the window ends."""
+        return int((self.settle + self.window) * _LIMIT * 1.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """What reached AMC in one window."""
+
+    rate: float
+    """Calls a second that AMC let in, of the median instance."""
+    slowest: float
+    throttled: int
+    peak: int
+    """Most calls of one instance within any second, refused or not."""
+
+
+def run(context: Context) -> list[Row]:
+    """Ours against the limit, Celery beside it, and the longest wait of a look."""
+    length = context.pick(full=Length(12, 20, 20), quick=Length(10, 10, 20), tiny=Length(4, 3, 2))
+    # Each turn has instances of its own: what ran before stays at AMC and is looked at.
+    turns = [_places(f"ours{turn}", length) for turn in range(context.pairs)]
+    rivals = _places("rival", length)
+    simulator = {
+        "DURATION_PROFILE": "fixed:80000",
+        "MAX_CONCURRENT_EXECUTIONS": str(_AT_ONCE),
+        "REQUESTS_PER_SECOND": str(_LIMIT),
+    }
+    every = [*rivals, *(place for places in turns for place in places)]
+    with open_town(context, "budget", every, replicas=_REPLICAS, simulator=simulator) as town:
+        bench = _Bench(context, town, length, ours=iter(turns), rivals=rivals)
+        both = measure_pairs(bench.measure_ours, bench.measure_celery, pairs=context.pairs)
+        waits = _waits(town)
+    beside = "; ".join(
+        f"{spell.rate:.1f}/s let in, {spell.throttled} x 429, peak {spell.peak}"
+        for spell in bench.of_celery
+    )
+    return [
+        _against_the_limit(bench.of_ours, waits),
+        both.row(
+            "budget: beside Celery's rate_limit",
+            Target(),
+            unit="1/s",
+            note=f"Celery: {beside}",
+            details={"celery": [asdict(spell) for spell in bench.of_celery]},
+        ),
+        _longest_wait(waits),
+    ]
+
+
+@dataclass(slots=True)
+class _Bench:
+    """Both sides on one stack, in turn."""
+
+    context: Context
+    town: Town
+    length: Length
+    ours: Iterator[list[Place]]
+    rivals: list[Place]
+    of_ours: list[Spell] = field(default_factory=list)
+    of_celery: list[Spell] = field(default_factory=list)
+    workflow: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.workflow = self.town.workflow()
+        for place in self.rivals:
+            self.town.save_workflow(place, "bench")
+
+    def measure_ours(self) -> float:
+        """Calls a second and instance."""
+        places = next(self.ours)
+        began = self.town.now()
+        self.town.ask(self.workflow, [p.id for _ in range(self.length.calls) for p in places])
+        self.of_ours.append(self._spell(places, began))
+        self._wait_until_sent()
+        return self.of_ours[-1].rate
+
+    def measure_celery(self) -> float:
+        """The same for the rival."""
+        task = self.context.new_folder("celery") / "task.json"
+        work = {place.id: (0, self.town.headers(place)) for place in self.rivals}
+        write_task(task, self.town.stack.simulator_url, work, every=0, limit=_LIMIT)
+        env = environment(AMQP_URL=self.town.stack.found.amqp_url, RIVAL_TASK=str(task))
+        python = str(self.context.rival_python())
+        subprocess.run(
+            (python, "-m", "benchmarks.rivals.celery_budget", str(self.length.calls * 3)),
+            env=env,
+            check=True,
+            capture_output=True,
+            timeout=300,
+        )
+        app = ("-A", "benchmarks.rivals.celery_budget")
+        with contextlib.ExitStack() as workers:
+            for number in range(_REPLICAS):
+                workers.enter_context(self._worker((python, "-m", "celery", *app), number, env))
+            self.of_celery.append(self._spell(self.rivals, self._first_call()))
+        purge = (python, "-m", "celery", *app, "purge", "-f", "-Q", "rival.budget")
+        subprocess.run(purge, env=env, check=True, capture_output=True, timeout=60)
+        return self.of_celery[-1].rate
+
+    def _worker(
+        self, celery: Sequence[str], number: int, env: Mapping[str, str]
+    ) -> AbstractContextManager[object]:
+        argv = (*celery, "worker", "-l", "warning", "-n", f"{number}@%h", "-c", str(_DEEP))
+        alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
+        log = self.context.logs / f"celery-budget-{number}.log"
+        return running((*argv, *alone), log=log, env=env)
+
+    def _first_call(self) -> float:
+        since, mine = self.town.now(), {place.id for place in self.rivals}
+        deadline = time.monotonic() + 60
+        while not any(e["instance_id"] in mine for e in self.town.arrivals(since)):
+            if time.monotonic() > deadline:
+                raise TimeoutError("Celery has called nobody in a minute.")
+            time.sleep(0.5)
+        return since
+
+    def _spell(self, places: Sequence[Place], began: float) -> Spell:
+        first = began + self.length.settle
+        last = first + self.length.window
+        time.sleep(max(0.0, last - self.town.now()) + 0.5)
+        arrivals = [e for e in self.town.arrivals(first) if e["arrived_at"] < last]
+        return spell_of(arrivals, [place.id for place in places], self.length.window)
+
+    def _wait_until_sent(self) -> None:
+        """The rival shall not share the machine with our rest."""
+        query = "select count(*) from workflow_executions where state in ('queued', 'submitting')"
+        deadline = time.monotonic() + 120
+        while self.town.rows(query)[0]["count"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError("Executions were still to be sent after two minutes.")
+            time.sleep(1)
+
+
+def spell_of(arrivals: Sequence[Arrival], instances: Sequence[str], seconds: float) -> Spell:
+    """Counts the calls of these instances, in order of arrival within `seconds`."""
+    times: dict[str, list[float]] = {instance: [] for instance in instances}
+    let_in: dict[str, int] = defaultdict(int)
+    throttled = 0
+    for entry in arrivals:
+        instance = entry["instance_id"] or ""
+        if instance in times:
+            times[instance].append(entry["arrived_at"])
+            throttled += entry["status"] == _THROTTLED
+            let_in[instance] += entry["status"] != _THROTTLED
+    rates = [let_in[instance] / seconds for instance in instances]
+    peak = max(_peak(sorted(each)) for each in times.values())
+    return Spell(statistics.median(rates), min(rates), throttled, peak)
+
+
+def _peak(moments: Sequence[float]) -> int:
+    """Most of them within a half-open second."""
+    most = first = 0
+    for number, moment in enumerate(moments):
+        while moments[first] <= moment - 1.0:
+            first += 1
+        most = max(most, number - first + 1)
+    return most
+
+
+def _places(name: str, length: Length) -> list[Place]:
+    return [Place(f"amcbudget{name}n{n}", _AT_ONCE) for n in range(length.instances)]
+
+
+def _waits(town: Town) -> list[float]:
+    """Seconds from booking to answer of every call of a look, ascending."""
+    rows = town.rows(
+        "select duration_ms from amc_calls where caller = 'poller' and duration_ms is not null"
+        " order by duration_ms"
+    )
+    return [row["duration_ms"] / 1000 for row in rows]
+
+
+def _against_the_limit(spells: Sequence[Spell], waits: Sequence[float]) -> Row:
+    ratios = [spell.rate / _LIMIT for spell in spells]
+    ratio = statistics.median(ratios)
+    throttled = sum(spell.throttled for spell in spells)
+    peak = max(spell.peak for spell in spells)
+    slowest = min(spell.slowest for spell in spells)
+    kept = throttled == 0 and peak <= _LIMIT and waits[-1] <= _LONGEST_WAIT_SECONDS
+    return Row(
+        name="budget",
+        ours=statistics.median(spell.rate for spell in spells),
+        rival=_LIMIT,
+        ratio=ratio,
+        target=f"{_TARGET}, no 429, <= {_LIMIT} in any second, looks wait <= 1 s",
+        met=bool(_TARGET.met_by(ratio)) and kept,
+        unit="1/s",
+        pairs=len(spells),
+        spread=(min(ratios), max(ratios)),
+        note=f"{throttled} x 429, peak {peak}, slowest instance {slowest:.2f}/s",
+        details={"ours": [asdict(spell) for spell in spells]},
+    )
+
+
+def _longest_wait(waits: Sequence[float]) -> Row:
+    target = Target(at_most=_LONGEST_WAIT_SECONDS)
+    return Row(
+        name="budget: longest wait of a look",
+        ours=waits[-1],
+        rival=_LONGEST_WAIT_SECONDS,
+        ratio=waits[-1] / _LONGEST_WAIT_SECONDS,
+        target=str(target),
+        met=target.met_by(waits[-1]),
+        unit="s",
+        note=f"{len(waits)} calls, from booking to answer",
+    )
