@@ -60,13 +60,13 @@ test-e2e: prepare ## all services as processes
 chaos: prepare ## breaks everything on purpose and judges (SEED=n ROUNDS=n replays)
 	@$(PY) -m tests.chaos $(if $(SEED),,--stop-points --every-fault) --seed $(or $(SEED),0) --rounds $(or $(ROUNDS),$(if $(SEED),1,31))
 check: setup ## what CI runs
-	@deploy/bin/check-lock && $(MAKE) lint types imports test
+	@deploy/bin/check-lock && $(MAKE) lint types imports test bench-smoke
 
 ##@ Speed
 bench: prepare ## ours against its peers, one table (QUICK=1 smaller, ONLY=submit one of them)
 	@deploy/bin/setup-bench
 	@$(PY) -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
-bench-smoke: prepare ## each benchmark at its smallest, for breakage; no figure is judged
+bench-smoke: prepare ## two benchmarks at their smallest, for breakage; no figure is judged
 	@deploy/bin/setup-bench
 	@timeout --foreground --kill-after=30 $(TEST_SECONDS) $(PY) -m benchmarks --tiny
 plots: ## write the last figures into docs/performance.md, and draw them

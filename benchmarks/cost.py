@@ -91,8 +91,8 @@ def run(context: Context) -> list[Row]:
     places = [
         Place(f"cost{number}", 20) for number in range(context.pick(full=20, quick=20, tiny=2))
     ]
-    slice_of = context.pick(full=1_000, quick=300, tiny=20)
-    total = context.pick(full=20_000, quick=2_000, tiny=60)
+    slice_of = context.pick(full=1_000, quick=300, tiny=10)
+    total = context.pick(full=20_000, quick=2_000, tiny=30)
     with (
         open_town(context, "cost", places, simulator=_SIMULATOR) as town,
         stub_amc(context.logs / "cost-stub.log") as stub,

@@ -34,8 +34,8 @@ def machine(size: Size) -> dict[str, object]:
     }
 
 
-def show(rows: Sequence[Row]) -> None:
-    """Print the table."""
+def show(rows: Sequence[Row], *, judged: bool = True) -> None:
+    """Print the table; not judged, it says of no target whether it was met."""
     table = Table("what", "ours", "rival", "ratio", "spread", "target", "met", "note")
     for row in rows:
         table.add_row(
@@ -45,7 +45,7 @@ def show(rows: Sequence[Row]) -> None:
             number(row.ratio),
             "-" if row.spread is None else f"{number(row.spread[0])}..{number(row.spread[1])}",
             row.target,
-            _WORDS[row.met],
+            _WORDS[row.met if judged else None],
             row.note,
         )
     Console(width=None if os.isatty(1) else 180).print(table)

@@ -114,6 +114,7 @@ def test_every_dependency_has_its_reason() -> None:
             *project["project"]["optional-dependencies"]["simulator"],
             *groups["local"],
             *groups["dev"],
+            *groups["bench"],
         )
     }
 
