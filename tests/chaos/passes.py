@@ -220,12 +220,11 @@ def _frozen(
 
 FROZEN = (
     _frozen(
-        "1", P.SUBMIT_CLAIMED, P.POLL_CLAIMED, P.DOWNLOAD_CLAIMED, P.REFRESH_CLAIMED,
-        Place(P.RELAY_CLAIMED, "api"), provoke=_tokens_expire,
+        "1", P.SUBMIT_CLAIMED, P.POLL_CLAIMED, P.DOWNLOAD_CLAIMED, Place(P.RELAY_CLAIMED, "api")
     ),
     _frozen(
         "2", P.SUBMIT_WORKFLOW_CREATED, P.POLL_LISTED, P.DOWNLOAD_ACKNOWLEDGED,
-        P.REFRESH_ANSWERED, Place(P.RELAY_CONFIRMED, "api"), provoke=_tokens_expire,
+        Place(P.RELAY_CONFIRMED, "api"),
     ),
     _frozen("3", P.SUBMIT_WORKFLOW_KNOWN, P.POLL_OBSERVED, P.DOWNLOAD_SPOOLED),
     _frozen("4", P.SUBMIT_PERMIT_BOOKED, P.DOWNLOAD_COPYING),
@@ -238,6 +237,8 @@ FROZEN = (
     _frozen("11", P.RECONCILE_BEFORE_COMMIT, provoke=_rules(_LOST_ANSWERS)),
     _frozen("12", P.COMPARE_CLAIMED, provoke=_compare),
     _frozen("13", P.COMPARE_LISTED, provoke=_compare),
+    _frozen("14", P.REFRESH_CLAIMED, provoke=_tokens_expire),
+    _frozen("15", P.REFRESH_ANSWERED, provoke=_tokens_expire),
 )  # fmt: skip
 
 ALONE = tuple(

@@ -5,7 +5,6 @@ small round of its own: some points are armed, their work is provoked, and once 
 round comes to rest and is judged like any other.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +103,7 @@ class Sweep(Fault):
     measures_itself: ClassVar[bool] = True
     given: Pass = field(kw_only=True)
     _before: set[Strike] = field(default_factory=set, init=False)
+    _woken: set[Strike] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.aftermath_seconds = self.given.aftermath_seconds
@@ -117,9 +117,7 @@ class Sweep(Fault):
         for place in self.given.places:
             scene.town.stop_points.arm(place.point, self.given.action, service=place.service)
         self.given.provoke(scene)
-        came = wait_until(lambda: not self._missing(scene), seconds=self.given.patience_seconds)
-        if came and self.given.action == "stop":
-            threading.Event().wait(PAST_THE_LEASE)
+        wait_until(lambda: self._is_done(scene), seconds=self.given.patience_seconds)
 
     def end(self, scene: Scene) -> None:
         for place in self.given.places:
@@ -127,9 +125,9 @@ class Sweep(Fault):
         struck, missing = self._struck(scene), self._missing(scene)
         self.strikes = len(struck)
         self.at_points = tuple((self.given.action, each.point) for each in struck)
-        if self.given.action == "stop":
+        if asleep := self._asleep(scene):
             scene.town.thaw()
-            note_zombies(scene, self._since, len(struck))
+            note_zombies(scene, self._since, len(asleep))
         assert not missing, f"nobody came by {', '.join(missing)}"
 
     def count(self, scene: Scene) -> None:
@@ -138,14 +136,32 @@ class Sweep(Fault):
             for strike in self._struck(scene):
                 self.recoveries += _until_moved_on(scene, scene.town.stop_points.when(strike))
 
+    def _is_done(self, scene: Scene) -> bool:
+        """All were struck, and none of them stands still.
+
+        Whoever is frozen wakes once its lease is over: RabbitMQ goes on to deliver to it, and what
+        is to come by elsewhere may wait for that.
+        """
+        if self.given.action == "stop":
+            for strike in self._asleep(scene):
+                self._wake_in_time(scene, strike)
+        return not self._missing(scene) and not self._asleep(scene)
+
+    def _asleep(self, scene: Scene) -> list[Strike]:
+        is_freezing = self.given.action == "stop"
+        return [each for each in self._struck(scene) if is_freezing and each not in self._woken]
+
+    def _wake_in_time(self, scene: Scene, strike: Strike) -> None:
+        scene.town.note_frozen(strike.pid)
+        if time.time() - scene.town.stop_points.when(strike) > PAST_THE_LEASE:
+            self._woken.add(strike)
+            scene.town.thaw(strike.pid)
+            note_zombies(scene, self._since, 1)
+
     def _struck(self, scene: Scene) -> list[Strike]:
         points = {place.point for place in self.given.places}
         new = [each for each in scene.town.stop_points.struck() if each not in self._before]
-        found = [each for each in new if each.point in points]
-        if self.given.action == "stop":
-            for strike in found:
-                scene.town.note_frozen(strike.pid)
-        return found
+        return [each for each in new if each.point in points]
 
     def _missing(self, scene: Scene) -> list[str]:
         struck = {each.point for each in self._struck(scene)}

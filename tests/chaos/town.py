@@ -156,10 +156,11 @@ class Town:
         with self._lock:
             self._frozen.add(pid)
 
-    def thaw(self) -> None:
-        """Whoever was stopped goes on."""
+    def thaw(self, one: int | None = None) -> None:
+        """Whoever was stopped goes on, or this one process."""
         with self._lock:
-            frozen, self._frozen = self._frozen, set()
+            frozen = self._frozen if one is None else self._frozen & {one}
+            self._frozen = self._frozen - frozen
         ours = {pid for pids in self.stack.supervisor.pids().values() for pid in pids}
         for pid in frozen & ours:
             os.kill(pid, SIGCONT)
