@@ -19,7 +19,6 @@ app.conf.update(
     task_default_queue="rival.budget",
     task_default_queue_type="quorum",
     worker_detect_quorum_queues=True,
-    broker_transport_options={"confirm_publish": True},
     task_acks_late=True,
     task_ignore_result=True,
     # A worker holds back what is over the rate, and needs others in hand meanwhile.
