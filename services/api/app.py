@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from services.api import handlers
 from services.api.authentication import Authentication
@@ -100,7 +100,7 @@ def create_app(state: ApiState, exposure: Exposure | None = None) -> FastAPI:
     handlers.install(app)
     _add_middleware(app, state, exposure)
     app.include_router(operations.router)
-    app.include_router(_protected(), prefix=PREFIX)
+    _include_nouns(app)
     app.include_router(
         seeds.router, dependencies=[bearer], responses=_ANSWERS, include_in_schema=False
     )
@@ -114,10 +114,8 @@ def _add_middleware(app: FastAPI, state: ApiState, exposure: Exposure) -> None:
     app.add_middleware(RequestContext)
 
 
-def _protected() -> APIRouter:
-    router = APIRouter(dependencies=[bearer], responses=_ANSWERS)
+def _include_nouns(app: FastAPI) -> None:
+    # One by one and not as one router of routers: each level is matched twice for each request.
     # The aliases come first: GET /workflows/executions/... must not be read as a workflow's id.
-    router.include_router(seeds.router)
-    for noun in _NOUNS:
-        router.include_router(noun.router)
-    return router
+    for noun in (seeds, *_NOUNS):
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[bearer], responses=_ANSWERS)
