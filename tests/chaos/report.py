@@ -151,7 +151,7 @@ class Report:
         found: dict[str, list[float]] = defaultdict(list)
         for judged in self.rounds:
             for fault in judged.outcome.faults:
-                if fault.recovers is not None:
+                if fault.recovers is not None and fault.recoveries:
                     found[fault.recovers] += fault.recoveries
         return found
 
