@@ -166,6 +166,21 @@ async def test_the_same_names_in_another_order_share_a_table(world: World) -> No
     assert [column.name for column in result.columns] == ["clicks", "name"]
 
 
+async def test_a_table_whose_defaults_are_older_takes_results_too(world: World) -> None:
+    workflow = await world.workflow()
+    loaded = await world.load(workflow, b"name\na\n")
+    await world.database.execute(
+        f"alter table results.{loaded.table_name}"
+        " alter e set default current_setting('amc.e')::bigint,"
+        " alter n set default nextval(current_setting('amc.seq')::oid::regclass)"
+    )
+
+    again = await world.load(workflow, b"name\nb\nc\n")
+
+    assert await world.rows(again) == [(1, "b"), (2, "c")]
+    assert again.table_name == loaded.table_name
+
+
 async def test_a_result_whose_columns_changed_is_a_new_version(world: World) -> None:
     workflow = await world.workflow()
     await world.load(workflow, b"name,clicks\na,1\n")

@@ -97,6 +97,17 @@ async def test_a_page_uses_the_index(world: World) -> None:
     assert "Index" in "\n".join(row[0] for row in rows)
 
 
+async def test_a_page_of_a_new_own_table_uses_the_index_at_once(world: World) -> None:
+    result = await numbers(world, 100_000, own_table_bytes=1)
+
+    rows = await world.database.fetch(
+        f"explain select x from only results.{result.table_name}"
+        f" where e = {result.execution_no} and n > 90000 and n <= 90100 order by n"
+    )
+
+    assert "Index" in "\n".join(row[0] for row in rows)
+
+
 async def test_csv_is_the_file_again(world: World, typed: StoredResult) -> None:
     assert await everything(export_csv(world.database, typed)) == TYPED
 
