@@ -75,6 +75,7 @@ def machine_of(path: Path) -> str:
         f"Last run on {str(machine['measured_at'])[:10]}: {machine['cpus']} CPUs"
         f" ({machine['cpu']}), {machine['memory_mb'] // 1024} GB, Python {machine['python']},"
         f" size `{machine['size']}`, load before it {machine['load_before']}."
+        " What it did not measure stands as an earlier run found it, maybe at another size."
     )
 
 
