@@ -41,6 +41,10 @@ select extract(epoch from a.intent_at - coalesce($2, e.created_at))::float8 as s
   join submission_attempts a on a.execution_id = e.id
  where e.id = $1 and a.attempt = 1
 """
+_USED: Final = """
+select count(*) as n from workflow_executions e join amc_instances i on i.id = e.instance_id
+ where i.amc_instance_id = $1 and e.state in ('submitting', 'pending', 'running')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,13 @@ class Fate:
 Probe = Callable[[], Fate]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Bench:
-    """A running stack with two owners, and the limits that were set so far."""
+    """A running stack with two owners."""
 
     town: Town
     second: Api
     workflow: str
-    limits: dict[str, int]
 
     def fill(self, place: Place) -> None:
         """As many as run at once: from now on whoever comes has to wait."""
@@ -72,7 +75,12 @@ class Bench:
     def set_limit(self, place: Place, limit: int) -> None:
         """Through the API, which admits what the new limit lets in."""
         self.town.api.patch(f"/instances/{place.id}", {"max_concurrent_executions": limit})
-        self.limits[place.id] = limit
+
+    def close(self, place: Place) -> int:
+        """No more slots than are in use, so that whoever comes has to wait; how many."""
+        used: int = self.town.rows(_USED, place.id)[0]["n"]
+        self.set_limit(place, used)
+        return used
 
     def idle(self) -> Fate:
         """On an instance with free slots."""
@@ -87,9 +95,10 @@ class Bench:
         return self._behind(self.second, _SHARED, priority=5, slots=2)
 
     def _behind(self, api: Api, place: Place, *, priority: int, slots: int) -> Fate:
+        in_use = self.close(place)
         probe = self._ask(api, place, priority=priority)
         opened = self.town.rows("select clock_timestamp() as now")[0]["now"]
-        self.set_limit(place, self.limits[place.id] + slots)
+        self.set_limit(place, in_use + slots)
         return self._fate(probe, since=opened)
 
     def _ask(self, api: Api, place: Place, *, priority: int) -> str:
@@ -126,7 +135,7 @@ def run(context: Context) -> list[Row]:
         open_town(context, "fairness", (_IDLE, _URGENT, _SHARED), simulator=simulator) as town,
         contextlib.closing(Api(town.stack.api_url, _token(town, "second"))) as second,
     ):
-        bench = Bench(town, second, town.workflow(), {})
+        bench = Bench(town, second, town.workflow())
         for place in (_URGENT, _SHARED):
             bench.fill(place)
         bench.idle()  # AMC knows the workflow there now
@@ -136,9 +145,8 @@ def run(context: Context) -> list[Row]:
             "fairness second owner": (bench.second_owner, 1),
         }
         empty = _measured(kinds, probes)
-        # Of the second probes' opened slots some are still free: nobody was in line for them.
-        _close(bench)
         for place in (_URGENT, _SHARED):
+            bench.close(place)
             town.ask(bench.workflow, [place.id] * in_line)
         context.say(f"{in_line:,} in line on each of two instances")
         crowded = _measured(kinds, probes)
@@ -155,17 +163,6 @@ def _measured(kinds: dict[str, tuple[Probe, int]], probes: int) -> dict[str, lis
         for name, (probe, _) in kinds.items():
             found[name].append(probe())
     return found
-
-
-def _close(bench: Bench) -> None:
-    """As many slots as are in use, so that all of the line has to wait."""
-    used = (
-        "select count(*) as n from workflow_executions e join amc_instances i"
-        " on i.id = e.instance_id where i.amc_instance_id = $1"
-        " and e.state in ('submitting', 'pending', 'running')"
-    )
-    for place in (_URGENT, _SHARED):
-        bench.set_limit(place, bench.town.rows(used, place.id)[0]["n"])
 
 
 def _row(
