@@ -164,7 +164,12 @@ def test_pausing_under_load_keeps_work_queued_and_resuming_starts_it_at_once(
     )
 
     amcflow("admin", "instances", "pause", place.id, "--reason", "maintenance")
-    eventually(lambda: house.limits(place), lambda limits: limits["in_use"] == 0)
+    # A slot is free before its result is loaded.
+    eventually(
+        lambda: house.all_of(workflow),
+        lambda all_of: all(each["status"] in FINAL | {"queued"} for each in all_of),
+    )
+    in_use = house.limits(place)["in_use"]
     made = len(house.simulator.executions(place))
     held = amcflow("executions", "list", "--instance", place.id, "--status", "queued")
     waiting = house.shown(held[0]["id"])["waiting_for"]
@@ -174,7 +179,7 @@ def test_pausing_under_load_keeps_work_queued_and_resuming_starts_it_at_once(
     resumed = amcflow("admin", "instances", "resume", place.id)
     found = house.all_ended(workflow, count + 1, within=40)
 
-    assert (waiting, len(held) + len(ended)) == ("paused", count)
+    assert (waiting, in_use, len(held) + len(ended)) == ("paused", 0, count)
     assert made == still == len(ended)
     assert set(ended) == {"completed"}
     assert resumed["in_use"] == 4
