@@ -25,6 +25,7 @@ NAMES = (
     "fairness",
     "end_to_end",
     "cost",
+    "simulator",
 )
 
 # What CI runs at the smallest size: processes, servers, both sides and the table, within a minute.

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from benchmarks.frame import Context, Row, Target, measure_pairs
-from benchmarks.intake_client import Answered, encode, post
+from benchmarks.intake_client import Answered, encode, request_all
 from benchmarks.intake_rival import TABLE
 from benchmarks.processes import environment, running
 from benchmarks.world import make_world
@@ -66,7 +66,7 @@ class Bench:
         ready = [encode(path, body, self.token) for body in bodies]
         starts = time.perf_counter() + self.context.pick(full=1.0, quick=0.5, tiny=0.2)
         ends = starts + self.context.pick(full=5.0, quick=3.0, tiny=0.5)
-        answers = post(
+        answers = request_all(
             url,
             itertools.takewhile(lambda _: time.perf_counter() < ends, itertools.cycle(ready)),
             connections=_CONNECTIONS,
@@ -84,7 +84,7 @@ class Bench:
         ]
         request = encode("/api/v1/executions/bulk", _encoded({"items": items}), self.token)
         started = time.perf_counter()
-        answers = post(self.ours_url, itertools.repeat(request, self._bulk_times))
+        answers = request_all(self.ours_url, itertools.repeat(request, self._bulk_times))
         rate = self._bulk_size * self._bulk_times / (time.perf_counter() - started)
         self.context.say(f"bulk of {self._bulk_size:,}: {rate:,.0f}/s, {_times(answers)}")
         return rate

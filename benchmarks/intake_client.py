@@ -15,11 +15,11 @@ import uvloop
 from typing_extensions import override
 
 _END: Final = b"\r\n\r\n"
-_ACCEPTED: Final = b" 202 "
+_ACCEPTED: Final = 202
 
 
 class NotAccepted(Exception):
-    """The server answered something else than 202, or nothing."""
+    """The server answered something else than was expected, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,21 @@ def encode(path: str, body: bytes, token: str) -> bytes:
     return head.encode() + _END + body
 
 
-def post(url: str, requests: Iterator[bytes], *, connections: int = 1) -> list[Answered]:
-    """Until there are no more requests; NotAccepted at the first answer that is no 202."""
-    return uvloop.run(_post(url, requests, connections))
+def request_all(
+    url: str, requests: Iterator[bytes], *, connections: int = 1, accepted: int = _ACCEPTED
+) -> list[Answered]:
+    """Until there are no more requests; NotAccepted at the first answer with another status."""
+    return uvloop.run(_request_all(url, requests, connections, b" %d " % accepted))
 
 
-async def _post(url: str, requests: Iterator[bytes], connections: int) -> list[Answered]:
+async def _request_all(
+    url: str, requests: Iterator[bytes], connections: int, accepted: bytes
+) -> list[Answered]:
     loop, address = asyncio.get_running_loop(), urlsplit(url)
     host, port = address.hostname or "127.0.0.1", address.port or 80
     answers: list[Answered] = []
     opened = [
-        await loop.create_connection(lambda: _Connection(requests, answers), host, port)
+        await loop.create_connection(lambda: _Connection(requests, answers, accepted), host, port)
         for _ in range(connections)
     ]
     await asyncio.gather(*(connection.done for _, connection in opened))
@@ -59,8 +63,9 @@ async def _post(url: str, requests: Iterator[bytes], connections: int) -> list[A
 class _Connection(asyncio.Protocol):
     """Writes the next request when the answer to the last one is there."""
 
-    def __init__(self, requests: Iterator[bytes], answers: list[Answered]) -> None:
+    def __init__(self, requests: Iterator[bytes], answers: list[Answered], accepted: bytes) -> None:
         self._requests = requests
+        self._accepted = accepted
         self._answers = answers
         self._received = bytearray()
         self._sent_at = 0.0
@@ -78,7 +83,7 @@ class _Connection(asyncio.Protocol):
         end = self._received.find(_END)
         if end < 0 or len(self._received) < end + len(_END) + _length(self._received[:end]):
             return
-        if _ACCEPTED not in self._received[:16]:
+        if self._accepted not in self._received[:16]:
             self._fail(NotAccepted(bytes(self._received[:400]).decode(errors="replace")))
             return
         self._received.clear()

@@ -4,7 +4,6 @@ A worker generates data if it must, prepares, executes and writes the file; Duck
 Python's lock while it works, so that the loop is not held up.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +13,18 @@ import duckdb
 
 from services.simulator.distribution import seeded
 from services.simulator.duck.facts import Facts
+from services.simulator.duck.lines import ReadingStopped, lines
 from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.store import Store
 from services.simulator.duck.thresholds import Guarded, Privacy
 from services.simulator.duck.trial import STOPPED, said_of
-from services.simulator.results.file import ResultFile, Row, write_result
+from services.simulator.results.file import ResultFile, write_result
 from services.simulator.sql.source import CompileError
 
 _WORKERS = 2
 _WAITING = 32
 """Runs that wait for data or for a worker; more wait to wait."""
-_BATCH = 2000
 _AGAIN_SECONDS = 0.2
 
 
@@ -126,6 +125,8 @@ class Runner:
             return str(error)
         except duckdb.Error as error:
             return said_of(error)
+        except ReadingStopped as error:
+            return str(error)
         except (RuntimeError, OSError) as error:
             return f"The query could not be run: {str(error).splitlines()[0]}"
 
@@ -145,16 +146,10 @@ class Runner:
             if not run.adopt(cursor):
                 return STOPPED
             timer.start()
-            cursor.execute("SELECT setseed(?)", [job.chance])
-            answer = cursor.execute(guarded.sql)
+            cursor.execute("SELECT setseed(?)", [job.chance]).fetchall()
             self._results.mkdir(parents=True, exist_ok=True)
             path = self._results / f"{job.name}.csv"
-            return write_result(path, guarded.columns, _batches(answer))
+            return write_result(path, guarded.columns, lines(cursor, guarded.lines))
         finally:
             timer.cancel()
             run.adopt(None)
-
-
-def _batches(answer: duckdb.DuckDBPyConnection) -> Iterator[list[Row]]:
-    while batch := answer.fetchmany(_BATCH):
-        yield batch

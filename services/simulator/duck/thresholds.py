@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from services.simulator.catalogue import Column
 from services.simulator.duck.bound import NEEDED_USERS, NONE, BoundQuery, Mode, OutColumn, Slot
+from services.simulator.duck.lines import line_of
 from services.simulator.duck.slots import fewest, merged, users_of
 from services.simulator.duck.types import NUMBER, family
 
@@ -39,6 +40,8 @@ class Guarded:
 
     sql: str
     columns: tuple[Column, ...]
+    lines: str
+    """The same rows in the same order, each as a line of CSV."""
 
 
 def guard(bound: BoundQuery, common: list[str], privacy: Privacy) -> Guarded:
@@ -168,8 +171,11 @@ def _finished(
         f"{_text(name, column.data_type)} AS v{number}"
         for number, (name, column) in enumerate(zip(names, shown, strict=True))
     ]
-    sql = f"WITH {', '.join(parts)} SELECT {', '.join(texts)} FROM {relation} ORDER BY ALL"  # noqa: S608  own names
-    return Guarded(sql, tuple(shown))
+    values = [f"v{number}" for number in range(len(shown))]
+    parts = [*parts, f"shown AS (SELECT {', '.join(texts)} FROM {relation})"]  # noqa: S608  own names
+    begin, end = f"WITH {', '.join(parts)} SELECT", f"FROM shown ORDER BY {', '.join(values)}"
+    sql = f"{begin} {', '.join(values)} {end}"
+    return Guarded(sql, tuple(shown), f"{begin} {line_of(values)} {end}")
 
 
 def _text(name: str, data_type: str) -> str:

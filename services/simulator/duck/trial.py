@@ -16,13 +16,18 @@ TOO_LONG = "The query takes too long to plan."
 _SECONDS = 10.0
 _AGAIN_SECONDS = 0.2
 UNFIT = "The simulator's engine cannot run this query: an operation does not fit its arguments."
-_SAYINGS: tuple[tuple[type[duckdb.Error], str], ...] = (
-    (duckdb.InterruptException, STOPPED),
-    (duckdb.OutOfMemoryException, "The query needs more memory than it may use."),
-    (duckdb.ConversionException, "The query could not be run: a value cannot be converted."),
-    (duckdb.OutOfRangeException, "The query could not be run: a number is out of range."),
-    (duckdb.InvalidInputException, "The query could not be run: an argument has no valid value."),
+_MEMORY = "The query needs more memory than it may use."
+_VALUE = "The query could not be run: a value cannot be converted."
+_RANGE = "The query could not be run: a number is out of range."
+_ARGUMENT = "The query could not be run: an argument has no valid value."
+_SAYINGS: tuple[tuple[type[duckdb.Error], str, str], ...] = (
+    (duckdb.InterruptException, "INTERRUPT Error", STOPPED),
+    (duckdb.OutOfMemoryException, "Out of Memory Error", _MEMORY),
+    (duckdb.ConversionException, "Conversion Error", _VALUE),
+    (duckdb.OutOfRangeException, "Out of Range Error", _RANGE),
+    (duckdb.InvalidInputException, "Invalid Input Error", _ARGUMENT),
 )
+"""DuckDB's error as a class and as the first words of its text, and ours."""
 
 
 def try_out(sql: str, seconds: float = _SECONDS) -> None:
@@ -53,7 +58,12 @@ def _interrupt_late(cursor: duckdb.DuckDBPyConnection, ended: Event, seconds: fl
 
 def said_of(error: duckdb.Error) -> str:
     """Why a query failed, without a name or a value of the data."""
-    return next((text for kind, text in _SAYINGS if isinstance(error, kind)), UNFIT)
+    return next((text for kind, _, text in _SAYINGS if isinstance(error, kind)), UNFIT)
+
+
+def said_of_text(error: str) -> str:
+    """The same where only the text of DuckDB's error is left."""
+    return next((text for _, words, text in _SAYINGS if error.startswith(words)), UNFIT)
 
 
 @cache

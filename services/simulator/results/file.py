@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +16,19 @@ from services.simulator.results.table import MAX_PARTS, csv_field
 
 _STRIDE = 512
 _CHUNK = 64 * 1024
-Row = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Some rows as they stand in the file, each with its line end."""
+
+    text: memoryview | bytes
+    edges: Sequence[int]
+    """Where each row begins, and where the last one ends; what is before the first is not in
+    `text`."""
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
 
 
 @dataclass(slots=True)
@@ -75,18 +87,17 @@ def _record_length(opened: BinaryIO) -> int:
     return len(line)
 
 
-def write_result(path: Path, columns: Sequence[Column], batches: Iterable[list[Row]]) -> ResultFile:
+def write_result(path: Path, columns: Sequence[Column], batches: Iterable[Lines]) -> ResultFile:
     """Writes the rows, without the header, which every part begins with. The file appears complete
     or not at all, and `read_result` finds it from then on."""
-    rows, at, offsets, digest = 0, 0, [], hashlib.sha256(_header(columns))
+    rows, at, offsets, digest = 0, 0, list[int](), hashlib.sha256(_header(columns))
     partial = path.with_suffix(".partial")
     with partial.open("wb") as opened:
-        for row in chain.from_iterable(batches):
-            if rows % _STRIDE == 0:
-                offsets.append(at)
-            line = _line(row)
-            digest.update(line)
-            rows, at = rows + 1, at + opened.write(line)
+        for lines in batches:
+            shift = at - lines.edges[0]
+            offsets += [shift + edge for edge in lines.edges[-rows % _STRIDE : -1 : _STRIDE]]
+            digest.update(lines.text)
+            rows, at = rows + len(lines), at + opened.write(lines.text)
     partial.replace(path)
     written = ResultFile(path, columns, rows, [*offsets, at], digest.hexdigest())
     _describe(written)
@@ -121,7 +132,3 @@ def _beside(path: Path) -> Path:
 
 def _header(columns: Sequence[Column]) -> bytes:
     return (",".join(csv_field(column.name) for column in columns) + "\n").encode()
-
-
-def _line(row: Row) -> bytes:
-    return (",".join("" if value is None else csv_field(value) for value in row) + "\n").encode()

@@ -11,7 +11,7 @@ from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.runner import Job, Runner
 from services.simulator.duck.store import Store
 from services.simulator.duck.thresholds import Privacy
-from services.simulator.results.file import ResultFile, write_result
+from services.simulator.results.file import ResultFile
 from tests.unit.services.simulator.duck.conftest import FACTS, PLAN
 
 SQL = """SELECT campaign, SUM(total_cost) AS c, AVG(impression_cost) AS a
@@ -139,14 +139,3 @@ def test_instances_and_seeds_have_data_of_their_own():
     others = [replace(PLAN, seed=8), replace(PLAN, instance_id="x"), replace(PLAN, users=9)]
 
     assert len({plan.file_name for plan in [PLAN, *others]}) == 4
-
-
-def test_parts_of_a_file_are_whole_records(tmp_path):
-    rows = [(f"a{n}\nb" if n % 7 else 'x"y', None) for n in range(1500)]
-    written = write_result(tmp_path / "r.csv", (), [rows[:700], rows[700:]])
-
-    parts = written.parts(4, 1)
-    pieces = [b"".join(written.chunks(*part)) for part in parts]
-    assert b"".join(pieces) == written.path.read_bytes()
-    assert [len(piece) for piece in pieces] == [written.size(*part) for part in parts]
-    assert all(piece.startswith(b'"') for piece in pieces)
