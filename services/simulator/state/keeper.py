@@ -51,6 +51,7 @@ class Keeper:
         try:
             self._load()
         except ValidationError as error:
+            self._store.close()
             raise ValueError(f"state file {path}: {error.error_count()} bad values") from None
         simulator.engine.touched = set()
         self._look(write=True)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,11 +53,14 @@ class Store:
     """One open state file, locked for this process; ValueError if it is none of ours."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
-            self._open()
-        except sqlite3.Error as error:
-            raise ValueError(f"state file {path}: {error}") from None
+        with ExitStack() as refused:
+            try:
+                self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None)
+                refused.callback(self._database.close)
+                self._open()
+            except sqlite3.Error as error:
+                raise ValueError(f"state file {path}: {error}") from None
+            refused.pop_all()
 
     def write(self, changes: Changes) -> None:
         """All of it or nothing."""
