@@ -10,6 +10,7 @@ from services.api.ports import BrokerState, RelayWake, Seal
 from services.api.readiness import Readiness
 from services.api.server import HttpServer, listen
 from services.api.settings import ApiSettings
+from services.api.shown import ShownExecutions
 from services.api.state import ApiState
 from services.api.stored_results import StoredResults
 from shared.db.acceptance import Acceptance
@@ -79,12 +80,14 @@ def build_state(
 ) -> ApiState:
     """Every collaborator over the one database."""
     once = Once(IdempotencyKeys(database))
+    executions = ExecutionsRead(database)
     return ApiState(
         accounts=Accounts(database),
         instances=Instances(database),
         credentials=CredentialsAdmin(database),
         workflows=Workflows(database),
-        executions=ExecutionsRead(database),
+        executions=executions,
+        shown=ShownExecutions(executions),
         intake=build_intake(settings, database, admitter=admitter, gathered=gathered, once=once),
         once=once,
         control=Control(database),

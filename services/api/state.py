@@ -7,6 +7,7 @@ from services.api.figures import CachedFigures
 from services.api.hub import EventHub
 from services.api.ports import BrokerState, Control, RelayWake, Results, Seal
 from services.api.readiness import Readiness
+from services.api.shown import ShownExecutions
 from shared.db.accounts import Accounts
 from shared.db.credentials_admin import CredentialsAdmin
 from shared.db.dead_letters import DeadLetters
@@ -27,6 +28,7 @@ class ApiState:
     credentials: CredentialsAdmin
     workflows: Workflows
     executions: ExecutionsRead
+    shown: ShownExecutions
     intake: Intake
     once: Once
     control: Control

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
@@ -57,6 +58,28 @@ class Execution:
     remote_finished_at: datetime | None
     finished_at: datetime | None
     cancel_requested_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an execution stands: what is asked for often."""
+
+    id: UUID
+    state: ExecutionState
+    amc_status: str | None
+    row_count: int | None
+    error_code: str | None
+    error_message: str | None
+    error_hint: str | None
+    finished_at: datetime | None
+
+
+class Versioned(NamedTuple):
+    """An execution in a list: while `version` is the same, everything shown of it is the same."""
+
+    id: UUID
+    version: tuple[int, int, int]
+    """Of its row and of those of its workflow and its instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +140,31 @@ class ExecutionsRead:
         row = await self.database.fetchrow(_SQL["state_of_execution"], execution_id)
         return ExecutionState(_existing(row, execution_id)["state"])
 
-    async def page(
-        self, wanted: ExecutionFilter, *, after: UUID = BEFORE_ALL, limit: int
-    ) -> list[Execution]:
-        """The newest first."""
-        ids = await self._ids(wanted, after, limit)
-        rows = await self.database.fetch(_SQL["executions_by_id"], [row["id"] for row in ids])
+    async def standing(self, execution_id: UUID) -> Standing:
+        """Where it stands; NotFound if there is none."""
+        row = await self.database.fetchrow(_SQL["standing_of_execution"], execution_id)
+        members = dict(_existing(row, execution_id))
+        members["state"] = ExecutionState(members["state"])
+        return Standing(**members)
+
+    async def of(self, ids: Sequence[UUID]) -> list[Execution]:
+        """Those that exist, the newest first."""
+        rows = await self.database.fetch(_SQL["executions_by_id"], ids)
         return [_execution(row) for row in rows]
 
-    async def _ids(self, wanted: ExecutionFilter, after: UUID, limit: int) -> list[Record]:
+    async def page(
+        self, wanted: ExecutionFilter, *, after: UUID = BEFORE_ALL, limit: int
+    ) -> list[Versioned]:
+        """Which executions are on a page, the newest first; what is new of them is in `of`."""
+        rows = await self._versions(wanted, after, limit)
+        return [Versioned(row[0], (row[1], row[2], row[3])) for row in rows]
+
+    async def _versions(self, wanted: ExecutionFilter, after: UUID, limit: int) -> list[Record]:
         # One statement for each leading filter, because each has an index of its own.
         states = [state.value for state in wanted.states] or None
         if wanted.workflow_id is not None:
             return await self.database.fetch(
-                _SQL["ids_of_workflow"],
+                _SQL["versions_of_workflow"],
                 after,
                 limit,
                 wanted.workflow_id,
@@ -139,11 +173,11 @@ class ExecutionsRead:
             )
         if wanted.instance_id is not None:
             return await self.database.fetch(
-                _SQL["ids_of_instance"], after, limit, wanted.instance_id, states
+                _SQL["versions_of_instance"], after, limit, wanted.instance_id, states
             )
         if states is not None:
-            return await self.database.fetch(_SQL["ids_in_states"], after, limit, states)
-        return await self.database.fetch(_SQL["ids_of_all"], after, limit)
+            return await self.database.fetch(_SQL["versions_in_states"], after, limit, states)
+        return await self.database.fetch(_SQL["versions_of_all"], after, limit)
 
     async def timeline(self, execution_id: UUID) -> list[TimelineEntry]:
         """Its history, oldest first; NotFound if there is no such execution."""

@@ -8,17 +8,16 @@ from starlette.responses import Response
 
 from services.api.dependencies import ExecutionId, Key, State, Who, WorkflowId
 from services.api.errors import AlreadyFinished, FinishedAtAmc
-from services.api.paging import AskedPage, Page, read_uuid, wrap
+from services.api.paging import AskedPage, Page, json_answer, read_uuid
 from services.api.schemas.executions import (
     AcceptedOut,
     ExecutionDetail,
     ExecutionOut,
     StatusOut,
     TimelineOut,
-    show_detail,
+    detail_json,
     show_entry,
-    show_execution,
-    show_status,
+    status_json,
     waiting_word,
 )
 from shared.db.executions_read import ExecutionFilter
@@ -63,7 +62,7 @@ async def execute_many(
     return await state.intake.accept(body.items, who, key.of("execute_bulk", "", body))
 
 
-@router.get("/executions")
+@router.get("/executions", response_model=Page[ExecutionOut])
 async def list_executions(
     *,
     state: State,
@@ -73,34 +72,35 @@ async def list_executions(
     ] = None,
     instance_id: Annotated[str | None, Query(max_length=200)] = None,
     workflow_id: Annotated[str | None, Query(max_length=200)] = None,
-) -> Page[ExecutionOut]:
+) -> Response:
     """Executions, newest first."""
     workflow = None if workflow_id is None else read(WORKFLOW_PREFIX, workflow_id, what="workflow")
     if instance_id is not None and "\x00" in instance_id:
         raise NotFound("No instance has such an id.")
     wanted = ExecutionFilter(_states(status or []), workflow, instance_id)
     after = read_uuid(paging.cursor, _LIST, first=BEFORE_ALL)
-    rows = await state.executions.page(wanted, after=after, limit=paging.fetch)
-    return paging.page(rows, show_execution, lambda row: wrap(_LIST, row.id))
+    rows = await state.shown.page(wanted, after=after, limit=paging.fetch)
+    return paging.page_of(_LIST, rows)
 
 
-@router.get("/executions/{execution_id}")
-async def read_execution(execution_id: ExecutionId, state: State) -> ExecutionDetail:
+@router.get("/executions/{execution_id}", response_model=ExecutionDetail)
+async def read_execution(execution_id: ExecutionId, state: State) -> Response:
     """One execution, with the reason why it waits while it is queued."""
     execution = await state.executions.get(execution_id)
     waiting_for = None
     if execution.state is ExecutionState.QUEUED:
         waiting_for = waiting_word(await state.executions.obstacles(execution_id))
-    return show_detail(execution, waiting_for)
+    return json_answer(detail_json(execution, waiting_for))
 
 
-@router.get("/executions/{execution_id}/status")
-async def read_status(execution_id: ExecutionId, state: State, response: Response) -> StatusOut:
+@router.get("/executions/{execution_id}/status", response_model=StatusOut)
+async def read_status(execution_id: ExecutionId, state: State) -> Response:
     """Where it stands, as last heard; never waits for AMC."""
-    execution = await state.executions.get(execution_id)
-    if execution.state not in FINAL:
+    standing = await state.executions.standing(execution_id)
+    response = json_answer(status_json(standing))
+    if standing.state not in FINAL:
         response.headers.update(_RETRY_AFTER)
-    return show_status(execution)
+    return response
 
 
 @router.get("/executions/{execution_id}/timeline")
@@ -112,8 +112,12 @@ async def read_timeline(execution_id: ExecutionId, state: State) -> TimelineOut:
     )
 
 
-@router.post("/executions/{execution_id}/cancel", status_code=HTTPStatus.ACCEPTED)
-async def cancel_execution(execution_id: ExecutionId, state: State, who: Who) -> StatusOut:
+@router.post(
+    "/executions/{execution_id}/cancel",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=StatusOut,
+)
+async def cancel_execution(execution_id: ExecutionId, state: State, who: Who) -> Response:
     """Cancel it: at once while nothing was sent; otherwise AMC is asked, and its word counts."""
     before = await state.executions.state(execution_id)
     _refuse_cancel(before)
@@ -122,7 +126,8 @@ async def cancel_execution(execution_id: ExecutionId, state: State, who: Who) ->
         _refuse_cancel(after)
     reach(StopPoint.CANCEL_REQUESTED)
     state.wake_relay()
-    return show_status(await state.executions.get(execution_id))
+    standing = await state.executions.standing(execution_id)
+    return json_answer(status_json(standing), HTTPStatus.ACCEPTED)
 
 
 @router.post("/executions/{execution_id}/retry", status_code=HTTPStatus.ACCEPTED)

@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from services.api.dependencies import ExecutionId, Key, State, Who, WorkflowId
 from services.api.paging import MAX_RESULT_PAGE, Cursor
-from services.api.routes.executions import execute_workflow, read_execution
+from services.api.routes.executions import execute_workflow
 from services.api.routes.results import read_results
-from services.api.schemas.executions import ErrorOut, ExecutionOut
+from services.api.schemas.executions import ErrorOut, ExecutionOut, show_execution
 from services.api.schemas.results import ResultsOut
 from shared.domain.states import ExecutionState
 from shared.intake.models import ExecutionRequest
@@ -79,7 +79,7 @@ async def execute(
 @router.get("/executions/{execution_id}/status")
 async def read_seed_status(execution_id: ExecutionId, state: State) -> SeedStatus:
     """As GET /api/v1/executions/{id}/status; never waits for AMC."""
-    shown = await read_execution(execution_id, state)
+    shown = show_execution(await state.executions.get(execution_id))
     return SeedStatus(
         execution_id=shown.id,
         status=SEED_WORDS[_S(shown.status)],
@@ -93,7 +93,7 @@ async def read_seed_status(execution_id: ExecutionId, state: State) -> SeedStatu
 @router.get("/executions/{execution_id}/detail")
 async def read_seed_detail(execution_id: ExecutionId, state: State) -> SeedDetail:
     """As GET /api/v1/executions/{id}."""
-    shown = (await read_execution(execution_id, state)).model_dump(exclude={"waiting_for"})
+    shown = show_execution(await state.executions.get(execution_id)).model_dump()
     shown["status"] = SEED_WORDS[_S(shown["status"])]
     return SeedDetail(**shown, execution_id=shown["id"])
 

@@ -1,5 +1,8 @@
 -- Executions as they are read. Ids are ordered by time, so the newest first is `id desc`; each
 -- list walks the index of its leading filter: (workflow_id, id), (instance_id, id), (state, id).
+-- A list reads ids first, each with the versions of the three rows that what is shown of it comes
+-- from: whoever has seen these versions needs nothing more. An update writes a new version of its
+-- row, whose xmin is the transaction's number; a lock does not.
 
 -- name: executions_by_id
 select e.id, e.workflow_id, w.name as workflow_name, i.amc_instance_id as instance_id, e.state,
@@ -18,36 +21,58 @@ select e.id, e.workflow_id, w.name as workflow_name, i.amc_instance_id as instan
 -- name: state_of_execution
 select state from workflow_executions where id = $1
 
--- name: ids_of_all
-select id from workflow_executions where id < $1 order by id desc limit $2
+-- name: standing_of_execution
+select id, state, amc_status, row_count, error_code, error_message, error_hint, finished_at
+  from workflow_executions
+ where id = $1
 
--- name: ids_in_states
+-- name: versions_of_all
+select e.id, e.version, w.xmin as workflow_version, i.xmin as instance_version
+  from (select id, xmin as version, workflow_id, instance_id
+          from workflow_executions where id < $1 order by id desc limit $2) e
+  join workflows w on w.id = e.workflow_id
+  join amc_instances i on i.id = e.instance_id
+ order by e.id desc
+
+-- name: versions_in_states
 -- One short walk for each state, merged: `state = any(...)` alone would sort all of them.
-select x.id
-  from unnest($3::text[]) as s(state)
- cross join lateral (
-   select e.id from workflow_executions e
-    where e.state = s.state and e.id < $1 order by e.id desc limit $2) x
- order by x.id desc
- limit $2
-
--- name: ids_of_instance
-select e.id
-  from workflow_executions e
- where e.instance_id = (select i.id from amc_instances i where i.amc_instance_id = $3)
-   and e.id < $1 and ($4::text[] is null or e.state = any($4))
+select e.id, e.version, w.xmin as workflow_version, i.xmin as instance_version
+  from (select x.*
+          from unnest($3::text[]) as s(state)
+         cross join lateral (
+           select id, xmin as version, workflow_id, instance_id from workflow_executions
+            where state = s.state and id < $1 order by id desc limit $2) x
+         order by x.id desc
+         limit $2) e
+  join workflows w on w.id = e.workflow_id
+  join amc_instances i on i.id = e.instance_id
  order by e.id desc
- limit $2
 
--- name: ids_of_workflow
-select e.id
-  from workflow_executions e
- where e.workflow_id = $3 and e.id < $1
-   and ($4::text is null
-        or e.instance_id = (select i.id from amc_instances i where i.amc_instance_id = $4))
-   and ($5::text[] is null or e.state = any($5))
+-- name: versions_of_instance
+select e.id, e.version, w.xmin as workflow_version, i.xmin as instance_version
+  from (select id, xmin as version, workflow_id, instance_id
+          from workflow_executions
+         where instance_id = (select id from amc_instances where amc_instance_id = $3)
+           and id < $1 and ($4::text[] is null or state = any($4))
+         order by id desc
+         limit $2) e
+  join workflows w on w.id = e.workflow_id
+  join amc_instances i on i.id = e.instance_id
  order by e.id desc
- limit $2
+
+-- name: versions_of_workflow
+select e.id, e.version, w.xmin as workflow_version, i.xmin as instance_version
+  from (select id, xmin as version, workflow_id, instance_id
+          from workflow_executions
+         where workflow_id = $3 and id < $1
+           and ($4::text is null
+                or instance_id = (select id from amc_instances where amc_instance_id = $4))
+           and ($5::text[] is null or state = any($5))
+         order by id desc
+         limit $2) e
+  join workflows w on w.id = e.workflow_id
+  join amc_instances i on i.id = e.instance_id
+ order by e.id desc
 
 -- name: timeline
 select at, kind, from_state, to_state, error_code, detail

@@ -178,6 +178,27 @@ async def test_lists_filter_by_status_instance_and_workflow(api: Api):
     assert await listed(instance_id="amcnone") == set()
 
 
+async def test_a_list_shows_what_the_execution_itself_shows_after_every_change(api: Api):
+    workflow, instance = await api.workflow(), await api.instance()
+    execution = await api.execution(workflow, instance, tags={"a": "b"})
+
+    async def listed() -> list[dict[str, object]]:
+        return (await api.get("/api/v1/executions")).json()["items"]
+
+    async def read() -> list[dict[str, object]]:
+        shown = (await api.get(f"/api/v1/executions/{execution}")).json()
+        del shown["waiting_for"]
+        return [shown]
+
+    assert await listed() == await read()
+    for state in ("submitting", "pending", "running", "downloading", "completed"):
+        await api.put_in(execution, state)
+        assert await listed() == await read()
+    await api.http.patch(f"/api/v1/workflows/{workflow}", json={"name": "other"})
+    assert await listed() == await read()
+    assert (await listed())[0]["workflow_name"] == "other"
+
+
 async def test_an_unknown_status_word_is_422(api: Api):
     response = await api.get("/api/v1/executions", status="done")
 

@@ -194,13 +194,17 @@ STATEMENTS: dict[str, Run] = {
     "messages left behind": statement(
         "outbox", "claim_left_behind", value(uuid4()), value(500), MINUTE, MINUTE
     ),
-    "list all": statement("executions_read", "ids_of_all", value(LAST), value(100)),
+    "list all": statement("executions_read", "versions_of_all", value(LAST), value(100)),
     "list by state": statement(
-        "executions_read", "ids_in_states", value(LAST), value(100), value(["failed", "running"])
+        "executions_read",
+        "versions_in_states",
+        value(LAST),
+        value(100),
+        value(["failed", "running"]),
     ),
     "list by workflow": statement(
         "executions_read",
-        "ids_of_workflow",
+        "versions_of_workflow",
         value(LAST),
         value(100),
         lambda crowd: crowd.workflow.id,
@@ -209,7 +213,7 @@ STATEMENTS: dict[str, Run] = {
     ),
     "list by instance": statement(
         "executions_read",
-        "ids_of_instance",
+        "versions_of_instance",
         value(LAST),
         value(100),
         value("amctest-none"),
