@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from shared.db.results.pages import Page
+from shared.db.results.page_json import JsonPage
 from shared.domain.states import ExecutionState
 from shared.security.tokens import Sealed, TokenContext
 
@@ -58,5 +58,5 @@ class DownloadFormat(StrEnum):
 class Results(Protocol):
     """Stored results of completed executions; NotFound once retention has removed one."""
 
-    async def page(self, execution_id: UUID, *, after: int, limit: int) -> Page: ...
+    async def page(self, execution_id: UUID, *, after: int, limit: int) -> JsonPage: ...
     async def download(self, execution_id: UUID, kind: DownloadFormat) -> AsyncIterator[bytes]: ...

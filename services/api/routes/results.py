@@ -10,12 +10,12 @@ from pydantic_core import to_json
 
 from services.api.dependencies import ExecutionId, State
 from services.api.errors import NoResult, ResultNotReady
-from services.api.paging import MAX_RESULT_PAGE, Cursor, read_number, wrap
+from services.api.paging import MAX_RESULT_PAGE, Cursor, json_answer, read_number, wrap
 from services.api.ports import DownloadFormat
-from services.api.schemas.results import ColumnOut, ResultsOut
+from services.api.schemas.results import ResultsOut
 from services.api.state import ApiState
 from shared.db.executions_read import Execution
-from shared.db.results.pages import Page
+from shared.db.results.page_json import JsonPage
 from shared.domain.errors import NotFound
 from shared.domain.ids import EXECUTION_PREFIX, show
 from shared.domain.states import FINAL, ExecutionState
@@ -47,7 +47,7 @@ async def read_results(
         # Only who has a completed execution is told of a result that was removed.
         await _completed(state, execution_id)
         raise
-    return Response(_shown(page), media_type="application/json")
+    return json_answer(_shown(page))
 
 
 @router.get(
@@ -76,16 +76,17 @@ async def download_result(
     )
 
 
-def _shown(page: Page) -> bytes:
+def _shown(page: JsonPage) -> bytes:
     """A `ResultsOut`; its values come from the result store and are not looked at one by one."""
-    shown = ResultsOut.model_construct(
-        columns=[ColumnOut(name=column.name, type=column.type) for column in page.columns],
-        items=page.rows,
-        next_cursor=None if page.next_after is None else wrap(_LIST, page.next_after),
-        has_more=page.next_after is not None,
-        row_count=page.row_count,
+    columns = [{"name": column.name, "type": column.type} for column in page.columns]
+    next_cursor = None if page.next_after is None else wrap(_LIST, page.next_after)
+    return b'{"columns":%b,"items":%b,"next_cursor":%b,"has_more":%b,"row_count":%d}' % (
+        to_json(columns),
+        page.items,
+        to_json(next_cursor),
+        to_json(next_cursor is not None),
+        page.row_count,
     )
-    return to_json(dict(shown))
 
 
 async def _completed(state: ApiState, execution_id: UUID) -> Execution:

@@ -52,11 +52,7 @@ async def read_page(
     database: Database, result: StoredResult, *, after: int = 0, limit: int = 100
 ) -> Page:
     """The rows numbered `after + 1` to `after + limit`; NotFound if they are gone."""
-    after = max(min(after, result.row_count), 0)
-    last = min(after + max(min(limit, MAX_PAGE_ROWS), 1), result.row_count)
-    columns = tuple(
-        PageColumn(column.key.source_name, column.sql_type) for column in result.columns
-    )
+    after, last = page_range(result, after, limit)
     rows = await _rows(database, result, after, last)
     if len(rows) != last - after:
         raise gone()
@@ -64,7 +60,19 @@ async def read_page(
     for place, column in enumerate(result.columns):
         if (read := _READERS.get(column.sql_type)) is not None:
             _read_column(values, place, read)
-    return Page(columns, values, last if last < result.row_count else None, result.row_count)
+    next_after = last if last < result.row_count else None
+    return Page(shown_columns(result), values, next_after, result.row_count)
+
+
+def page_range(result: StoredResult, after: int, limit: int) -> tuple[int, int]:
+    """The number in front of a page's first row, and that of its last."""
+    after = max(min(after, result.row_count), 0)
+    return after, min(after + max(min(limit, MAX_PAGE_ROWS), 1), result.row_count)
+
+
+def shown_columns(result: StoredResult) -> tuple[PageColumn, ...]:
+    """The result's columns under the names of its own header."""
+    return tuple(PageColumn(column.key.source_name, column.sql_type) for column in result.columns)
 
 
 async def _rows(

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 import pytest
 
+from services.api.paging import wrap
+from services.api.schemas.results import ResultsOut
 from shared.db.results.load import ResultLoader
 from shared.db.results.order import LoadOrder
+from shared.db.results.retention import drop_result
 from shared.domain.claims import Destination, DownloadClaim, Login
 from shared.domain.ids import (
     AmcExecutionId,
@@ -180,6 +183,39 @@ async def test_a_page_of_a_result_has_one_to_1000_rows(api: Api, limit: int):
     path = f"/api/v1/executions/{await api.one()}/results"
 
     assert (await api.get(path, limit=limit)).status_code == 422
+
+
+async def test_pages_are_gone_with_their_rows_whoever_turned_them_before(api: Api):
+    execution = await completed(api)
+    path = f"/api/v1/executions/{execution}/results"
+    end = (await api.get(path, limit=2)).json()["next_cursor"]
+    assert (await api.get(path, cursor=end)).json()["items"]
+
+    assert await drop_result(api.database, execution_uuid(execution))
+
+    for cursor in ({}, {"cursor": end}, {"cursor": wrap("results", 3)}):
+        answer = await api.get(path, **cursor)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.json()["detail"].startswith("The rows of this result were removed")
+
+
+async def test_an_empty_result_is_gone_once_it_was_removed(api: Api):
+    execution = await completed(api, b"campaign,n\n")
+    path = f"/api/v1/executions/{execution}/results"
+    assert (await api.get(path)).status_code == 200
+
+    assert await drop_result(api.database, execution_uuid(execution))
+
+    assert (await api.get(path)).status_code == 404
+
+
+async def test_a_page_is_what_the_document_says(api: Api):
+    execution = await completed(api)
+
+    for limit in (1, 3):
+        answer = await api.get(f"/api/v1/executions/{execution}/results", limit=limit)
+        assert ResultsOut.model_validate_json(answer.content).model_dump() == answer.json()
+        assert answer.headers["content-type"] == "application/json"
 
 
 async def test_a_cursor_of_another_list_is_400(api: Api):

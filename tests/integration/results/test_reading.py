@@ -7,10 +7,12 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from pydantic_core import to_json
 
 from shared.db.results import export
 from shared.db.results import parquet as parquet_export
 from shared.db.results.export import export_csv, export_json_lines
+from shared.db.results.page_json import read_json_page
 from shared.db.results.pages import read_page
 from shared.db.results.parquet import export_parquet
 from shared.db.results.retention import drop_result
@@ -67,6 +69,86 @@ async def test_a_page_holds_what_json_can_say(world: World, typed: StoredResult)
     ]
     assert page.next_after is None
     json.dumps(page.rows, allow_nan=False)
+
+
+def file_of(values: list[str]) -> bytes:
+    """A file whose one column has these values."""
+    return "".join('"' + value.replace('"', '""') + '"\n' for value in ["x", *values]).encode()
+
+
+ODD = {
+    "LONG": ["0", "-1", "9007199254740993", "9223372036854775807", "-9223372036854775808"],
+    "DOUBLE": [
+        *("0", "-0", "1", "-1", "1.50", "0.1", "NaN", "Infinity", "-Infinity", "1e-7", "1e-320"),
+        *("123456789012345", "999999999999999", "1e15", "1e16", "-1e15", "1e22", "1e300"),
+        *("0.30000000000000004", "1.7976931348623157e308", "5e-324", "100000.5", "1e5"),
+    ],
+    "DECIMAL": ["1.50", "1.00", "0.1234567890123456789", "NaN", "9007199254740993", "1e400"],
+    "DATE": ["2026-01-31", "0001-01-01", "9999-12-31", "infinity", "-infinity", "10000-01-01"],
+    "TIMESTAMP": [
+        *("2026-01-31 10:00:00", "2026-01-31 10:00:00.5", "2026-01-31T10:00:00.000001"),
+        *(
+            "0001-01-01 00:00:00",
+            "9999-12-31 23:59:59.999999",
+            "infinity",
+            "0044-03-15 00:00:00 BC",
+        ),
+    ],
+    "BOOLEAN": ["true", "false", "t"],
+    "STRING": [
+        *("", "null", 'a, "b"\n', "tab\there", "back\\slash", "\x01\x1f\x7f\x80", "é ブ 🙂"),
+        *("\u2028\u2029", "</script>", "{}", "[1]", "\r\n", " ", "\\u0041", "-0", "x" * 5_000),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_postgres_writes_a_page_as_python_would(world: World, kind: str) -> None:
+    data = file_of(ODD[kind])
+    loaded = await world.load(await world.workflow(), data, declared=[("x", kind)])
+    result = await find_result(world.database, loaded.execution_id)
+
+    read = await read_page(world.database, result, limit=1000)
+    written = await read_json_page(world.database, result, limit=1000)
+
+    expected = json.loads(to_json(read.rows))
+    assert len(expected) == len(ODD[kind])
+    assert repr(json.loads(written.items)) == repr(expected)
+    assert (written.columns, written.next_after, written.row_count) == (
+        read.columns,
+        read.next_after,
+        read.row_count,
+    )
+
+
+@pytest.mark.parametrize("width", [2, 100, 101])
+async def test_rows_of_any_width_are_written(world: World, width: int) -> None:
+    header = ",".join(f"c{number}" for number in range(width))
+    values = ",".join(str(number) for number in range(width))
+    loaded = await world.load(await world.workflow(), f"{header}\n{values}\n{values}\n".encode())
+    result = await find_result(world.database, loaded.execution_id)
+
+    page = await read_json_page(world.database, result)
+
+    assert json.loads(page.items) == [list(range(width))] * 2
+
+
+async def test_written_pages_follow_each_other_to_the_end(world: World) -> None:
+    result = await numbers(world, 7)
+
+    pages = [
+        await read_json_page(world.database, result, after=after, limit=3)
+        for after in (0, 3, 6, 7, 10**30)
+    ]
+
+    assert [page.next_after for page in pages] == [3, 6, None, None, None]
+    assert [json.loads(page.items) for page in pages] == [
+        [[1], [2], [3]],
+        [[4], [5], [6]],
+        [[7]],
+        [],
+        [],
+    ]
 
 
 async def test_pages_follow_each_other_to_the_end(world: World) -> None:
