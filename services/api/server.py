@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from services.api.joined_writes import JoiningProtocol
 from shared.domain.errors import AmcflowError
 
 
@@ -44,7 +45,7 @@ class HttpServer:
         server = _Server(
             uvicorn.Config(
                 self.app,
-                http="httptools",
+                http=JoiningProtocol,
                 lifespan="off",
                 access_log=False,
                 log_config=None,
