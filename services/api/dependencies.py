@@ -31,8 +31,13 @@ bearer = Security(HTTPBearer(auto_error=False, description="A service token, `am
 """For the OpenAPI document; the middleware in `authentication` has checked the token by now."""
 
 
-async def _state(request: Request) -> ApiState:
+def state_of(request: Request) -> ApiState:
+    """What `service` opened."""
     return cast("ApiState", request.app.state.api)
+
+
+async def _state(request: Request) -> ApiState:
+    return state_of(request)
 
 
 async def _asker(request: Request) -> Asker:
@@ -88,6 +93,11 @@ async def _credential_id(credential_id: Annotated[str, Path(examples=["cr_0190..
 
 async def _account_id(account_id: Annotated[str, Path(examples=["ac_0190..."])]) -> UUID:
     return read(ACCOUNT_PREFIX, account_id, what="account")
+
+
+def execution_id_of(request: Request) -> UUID:
+    """The id in the path; NotFound if it is none."""
+    return read(EXECUTION_PREFIX, request.path_params["execution_id"], what="execution")
 
 
 WorkflowId = Annotated[UUID, Depends(_workflow_id)]

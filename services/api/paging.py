@@ -20,6 +20,7 @@ from services.api.errors import BadCursor
 Item = TypeVar("Item")
 Row = TypeVar("Row")
 
+DEFAULT_PAGE = 50
 MAX_PAGE = 200
 MAX_RESULT_PAGE = 1000
 
@@ -128,7 +129,7 @@ def link_next(request: Request, response: Response, cursor: str) -> None:
 
 
 async def _paging(
-    request: Request, response: Response, limit: Limit = 50, cursor: Cursor = None
+    request: Request, response: Response, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> Paging:
     return Paging(request, response, limit, cursor)
 

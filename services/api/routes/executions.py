@@ -1,14 +1,33 @@
 """Runs of workflows: asked for, followed, cancelled, repeated. AMC is never waited for."""
 
+from collections.abc import Coroutine
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
-from services.api.dependencies import ExecutionId, Key, State, Who, WorkflowId
+from services.api.dependencies import (
+    ExecutionId,
+    Key,
+    State,
+    Who,
+    WorkflowId,
+    execution_id_of,
+    state_of,
+)
 from services.api.errors import AlreadyFinished, FinishedAtAmc
-from services.api.paging import AskedPage, Page, json_answer, read_uuid
+from services.api.paging import (
+    DEFAULT_PAGE,
+    MAX_PAGE,
+    AskedPage,
+    Page,
+    Paging,
+    json_answer,
+    read_uuid,
+)
+from services.api.quick import QuickRoute, plain, plain_page
 from services.api.schemas.executions import (
     AcceptedOut,
     ExecutionDetail,
@@ -28,7 +47,7 @@ from shared.domain.states import FINAL, ExecutionState
 from shared.intake.models import Accepted, BulkRequest, ExecutionItem, ExecutionRequest
 from shared.observability.stop_points import StopPoint, reach
 
-router = APIRouter(tags=["executions"])
+router = APIRouter(tags=["executions"], route_class=QuickRoute)
 
 _LIST = "executions"
 _RETRY_AFTER = {"Retry-After": "5"}
@@ -62,7 +81,23 @@ async def execute_many(
     return await state.intake.accept(body.items, who, key.of("execute_bulk", "", body))
 
 
+def _plain_execution(request: Request) -> Coroutine[Any, Any, Response]:
+    return read_execution(execution_id_of(request), state_of(request))
+
+
+def _plain_status(request: Request) -> Coroutine[Any, Any, Response]:
+    return read_status(execution_id_of(request), state_of(request))
+
+
+def _plain_list(request: Request) -> Coroutine[Any, Any, Response] | None:
+    asked = plain_page(request, default=DEFAULT_PAGE, most=MAX_PAGE)
+    if asked is None:
+        return None
+    return list_executions(state=state_of(request), paging=Paging(request, Response(), *asked))
+
+
 @router.get("/executions", response_model=Page[ExecutionOut])
+@plain(_plain_list)
 async def list_executions(
     *,
     state: State,
@@ -84,6 +119,7 @@ async def list_executions(
 
 
 @router.get("/executions/{execution_id}", response_model=ExecutionDetail)
+@plain(_plain_execution)
 async def read_execution(execution_id: ExecutionId, state: State) -> Response:
     """One execution, with the reason why it waits while it is queued."""
     execution = await state.executions.get(execution_id)
@@ -94,6 +130,7 @@ async def read_execution(execution_id: ExecutionId, state: State) -> Response:
 
 
 @router.get("/executions/{execution_id}/status", response_model=StatusOut)
+@plain(_plain_status)
 async def read_status(execution_id: ExecutionId, state: State) -> Response:
     """Where it stands, as last heard; never waits for AMC."""
     standing = await state.executions.standing(execution_id)

@@ -1,17 +1,19 @@
 """What AMC produced, page by page or as a file."""
 
 import re
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
-from services.api.dependencies import ExecutionId, State
+from services.api.dependencies import ExecutionId, State, execution_id_of, state_of
 from services.api.errors import NoResult, ResultNotReady
 from services.api.paging import MAX_RESULT_PAGE, Cursor, json_answer, read_number, wrap
 from services.api.ports import DownloadFormat
+from services.api.quick import QuickRoute, plain, plain_page
 from services.api.schemas.results import ResultsOut
 from services.api.state import ApiState
 from shared.db.executions_read import Execution
@@ -20,9 +22,10 @@ from shared.domain.errors import NotFound
 from shared.domain.ids import EXECUTION_PREFIX, show
 from shared.domain.states import FINAL, ExecutionState
 
-router = APIRouter(tags=["results"])
+router = APIRouter(tags=["results"], route_class=QuickRoute)
 
 _LIST = "results"
+_DEFAULT_PAGE = 100
 _MEDIA_TYPES = {
     DownloadFormat.CSV: "text/csv; charset=utf-8",
     DownloadFormat.JSONL: "application/x-ndjson",
@@ -32,11 +35,21 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST_NAME = 60
 
 
+def _plain_results(request: Request) -> Coroutine[Any, Any, Response] | None:
+    asked = plain_page(request, default=_DEFAULT_PAGE, most=MAX_RESULT_PAGE)
+    if asked is None:
+        return None
+    return read_results(execution_id_of(request), state_of(request), *asked)
+
+
 @router.get("/executions/{execution_id}/results", response_model=ResultsOut)
+@plain(_plain_results)
 async def read_results(
     execution_id: ExecutionId,
     state: State,
-    limit: Annotated[int, Query(ge=1, le=MAX_RESULT_PAGE, description="Rows on a page.")] = 100,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_RESULT_PAGE, description="Rows on a page.")
+    ] = _DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> Response:
     """Rows in file order, up to 1,000 at a time, each an array in the order of `columns`."""

@@ -2,6 +2,8 @@
 
 import pytest
 
+from services.api.paging import Page
+from services.api.schemas.executions import ExecutionOut
 from tests.integration.api.conftest import SQL_WITH_PARAMETERS, Api
 
 UNKNOWN = "ex_01900000000070008000000000000000"
@@ -252,6 +254,21 @@ async def test_a_cursor_that_is_not_ours_is_400(api: Api, cursor: str):
 @pytest.mark.parametrize("limit", [0, 201, "many"])
 async def test_a_page_has_one_to_200_items(api: Api, limit: str):
     assert (await api.get("/api/v1/executions", limit=limit)).status_code == 422
+
+
+@pytest.mark.parametrize("params", [{}, {"limit": 2}, {"limit": 200}])
+async def test_a_plain_request_is_answered_as_any_other(api: Api, params: dict[str, int]):
+    workflow, instance = await api.workflow(), await api.instance()
+    for _ in range(3):
+        await api.execution(workflow, instance)
+
+    plain = await api.get("/api/v1/executions", **params)
+    other = await api.get("/api/v1/executions", **params, unknown="x")
+
+    assert plain.content == other.content
+    assert Page[ExecutionOut].model_validate_json(plain.content).model_dump_json() == plain.text
+    assert plain.headers["content-type"] == other.headers["content-type"] == "application/json"
+    assert plain.headers.get("Link", "") == other.headers.get("Link", "").replace("&unknown=x", "")
 
 
 async def test_status_and_timeline_follow_every_move(api: Api):

@@ -218,6 +218,15 @@ async def test_a_page_is_what_the_document_says(api: Api):
         assert answer.headers["content-type"] == "application/json"
 
 
+async def test_a_plain_request_for_a_page_is_answered_as_any_other(api: Api):
+    execution = await completed(api)
+    path = f"/api/v1/executions/{execution}/results"
+
+    for params in ({}, {"limit": 2}, {"limit": 2, "cursor": wrap("results", 1)}):
+        plain = await api.get(path, **params)
+        assert plain.content == (await api.get(path, **params, unknown="x")).content
+
+
 async def test_a_cursor_of_another_list_is_400(api: Api):
     execution = await completed(api)
 
