@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Generic, TypeVar
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from fastapi import Depends, Query
@@ -124,8 +125,14 @@ def json_answer(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response:
 
 def link_next(request: Request, response: Response, cursor: str) -> None:
     """Point to the page behind this one."""
-    url = request.url.include_query_params(cursor=cursor)
-    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    url = request.url
+    asked = [
+        (name, value)
+        for name, value in parse_qsl(url.query, keep_blank_values=True)
+        if name != "cursor"
+    ]
+    query = urlencode([*asked, ("cursor", cursor)])
+    response.headers["Link"] = f'<{url.path}?{query}>; rel="next"'
 
 
 async def _paging(

@@ -47,38 +47,11 @@ from shared.domain.states import FINAL, ExecutionState
 from shared.intake.models import Accepted, BulkRequest, ExecutionItem, ExecutionRequest
 from shared.observability.stop_points import StopPoint, reach
 
+# Routes are tried in the order of this file: what is asked for most often stands first.
 router = APIRouter(tags=["executions"], route_class=QuickRoute)
 
 _LIST = "executions"
 _RETRY_AFTER = {"Retry-After": "5"}
-
-
-@router.post("/workflows/{workflow_id}/executions", status_code=HTTPStatus.ACCEPTED)
-async def execute_workflow(
-    *,
-    workflow_id: WorkflowId,
-    body: ExecutionRequest,
-    state: State,
-    who: Who,
-    key: Key,
-    response: Response,
-) -> AcceptedOut:
-    """Ask for one run. It is accepted once this answers, whatever happens afterwards."""
-    item = ExecutionItem(
-        workflow_id=show(WORKFLOW_PREFIX, workflow_id),
-        **{name: getattr(body, name) for name in body.model_fields_set},
-    )
-    accepted = await state.intake.accept_one(item, who, key.of("execute", "", item))
-    return _one(accepted, response)
-
-
-@router.post("/executions/bulk", status_code=HTTPStatus.ACCEPTED)
-async def execute_many(
-    *, body: BulkRequest, state: State, who: Who, key: Key, response: Response
-) -> Accepted:
-    """Ask for up to 10,000 runs: all are accepted, or none. Problems name their item."""
-    response.headers.update(_RETRY_AFTER)
-    return await state.intake.accept(body.items, who, key.of("execute_bulk", "", body))
 
 
 def _plain_execution(request: Request) -> Coroutine[Any, Any, Response]:
@@ -138,6 +111,34 @@ async def read_status(execution_id: ExecutionId, state: State) -> Response:
     if standing.state not in FINAL:
         response.headers.update(_RETRY_AFTER)
     return response
+
+
+@router.post("/workflows/{workflow_id}/executions", status_code=HTTPStatus.ACCEPTED)
+async def execute_workflow(
+    *,
+    workflow_id: WorkflowId,
+    body: ExecutionRequest,
+    state: State,
+    who: Who,
+    key: Key,
+    response: Response,
+) -> AcceptedOut:
+    """Ask for one run. It is accepted once this answers, whatever happens afterwards."""
+    item = ExecutionItem(
+        workflow_id=show(WORKFLOW_PREFIX, workflow_id),
+        **{name: getattr(body, name) for name in body.model_fields_set},
+    )
+    accepted = await state.intake.accept_one(item, who, key.of("execute", "", item))
+    return _one(accepted, response)
+
+
+@router.post("/executions/bulk", status_code=HTTPStatus.ACCEPTED)
+async def execute_many(
+    *, body: BulkRequest, state: State, who: Who, key: Key, response: Response
+) -> Accepted:
+    """Ask for up to 10,000 runs: all are accepted, or none. Problems name their item."""
+    response.headers.update(_RETRY_AFTER)
+    return await state.intake.accept(body.items, who, key.of("execute_bulk", "", body))
 
 
 @router.get("/executions/{execution_id}/timeline")
