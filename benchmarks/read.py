@@ -36,9 +36,14 @@ select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12,
   from (select * from workflow_executions limit 1) e, generate_series(1, $1::int) n
 """
 
+_CHANGE: Final = """
+update workflow_executions set row_count = row_count + 1
+ where id = any(array(select id from workflow_executions order by 1 desc limit $1))
+"""
+
 
 def run(context: Context) -> list[Row]:
-    """Three pages and two lists, and how each kind grows."""
+    """Three pages, the list with known and with changed rows, a status, and how each kind grows."""
     rows = context.pick(full=5_000_000, quick=1_000_000, tiny=20_000)
     executions = context.pick(full=1_000_000, quick=100_000, tiny=2_000)
     with served_result(context, rows) as api:
@@ -48,13 +53,21 @@ def run(context: Context) -> list[Row]:
         pages = {name: bench.page(after) for name, after in places.items()}
         few = bench.listed(1_000)
         many = bench.listed(executions)
+        changed = bench.listed(executions, changed=True)
+        floor = bench.floor()
     return [
         *(_row(f"read {name} page of {rows:,} rows", pairs) for name, pairs in pages.items()),
         _row("read list of 1,000", few),
         _row(f"read list of {executions:,}", many),
+        _row(f"read list of {executions:,}, all changed", changed),
+        floor.row("read status", Target(), unit="ms", note="the way there: one row by its key"),
         _growth("read last page over first", pages["last"], pages["first"]),
         _growth(f"read list of {executions:,} over 1,000", many, few),
     ]
+
+
+def _nothing() -> None:
+    """Before a request, where nothing has to happen."""
 
 
 class _Bench:
@@ -75,8 +88,16 @@ class _Bench:
         )
         return self._pairs(path, query, result.execution_no, after, after + _PAGE)
 
-    def listed(self, executions: int) -> Pairs:
-        """Milliseconds for the newest 100, with so many in the table."""
+    def floor(self) -> Pairs:
+        """Milliseconds for an answer that reads one row at most: HTTP, token, routing, log line."""
+        path = f"/executions/{self._api.execution}/status"
+        return self._pairs(
+            path, "select id from workflow_executions where id = $1", self._api.result.execution_id
+        )
+
+    def listed(self, executions: int, *, changed: bool = False) -> Pairs:
+        """Milliseconds for the newest 100, with so many in the table; `changed`: each of them has
+        been written anew before each request, so that nothing of it is known."""
         asyncio.run(_fill(self._api.database_url, self._executions, executions))
         self._executions = executions
         sql = load("executions_read")
@@ -84,14 +105,19 @@ class _Bench:
             "any($1::uuid[])",
             "any(array(select id from workflow_executions order by 1 desc limit $1))",
         )
-        return self._pairs(f"/executions?limit={_LISTED}", query, _LISTED)
+        before = (lambda: asyncio.run(_touch(self._api.database_url))) if changed else _nothing
+        return self._pairs(f"/executions?limit={_LISTED}", query, _LISTED, before=before)
 
-    def _pairs(self, path: str, query: str, *arguments: object) -> Pairs:
+    def _pairs(
+        self, path: str, query: str, *arguments: object, before: Callable[[], None] = _nothing
+    ) -> Pairs:
         def rival() -> float:
             return asyncio.run(_queried(self._api.database_url, self._times, query, *arguments))
 
         return measure_pairs(
-            lambda: _asked(self._client, self._times, path), rival, pairs=self._context.pairs
+            lambda: _asked(self._client, self._times, path, before),
+            rival,
+            pairs=self._context.pairs,
         )
 
 
@@ -103,8 +129,9 @@ def _growth(name: str, large: Pairs, small: Pairs) -> Row:
     return Pairs(large.ours, small.ours).row(name, _FLAT, unit="ms", note="both are ours")
 
 
-def _asked(client: Client, times: int, path: str) -> float:
+def _asked(client: Client, times: int, path: str, before: Callable[[], None]) -> float:
     def ask() -> float:
+        before()
         started = time.perf_counter()
         client.get(path)
         return time.perf_counter() - started
@@ -129,6 +156,16 @@ async def _median(times: int, ask: Callable[[], Awaitable[object]]) -> float:
         await ask()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken[1:]) * 1000
+
+
+async def _touch(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("set local session_replication_role = replica")
+            await connection.execute(_CHANGE, _LISTED + 1)
+    finally:
+        await connection.close()
 
 
 async def _fill(url: str, present: int, wanted: int) -> None:
