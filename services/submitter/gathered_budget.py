@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from shared.domain.ids import InstanceKey
+from shared.domain.turns import Turn
 from shared.runtime.gathering import Gathering
 
 
@@ -19,7 +20,7 @@ class Budgets(Protocol):
 
     async def take_all(
         self, instances: Sequence[InstanceKey], *, ahead: timedelta
-    ) -> list[tuple[bool, float]]: ...
+    ) -> list[Turn]: ...
 
 
 class _Asked(NamedTuple):
@@ -31,8 +32,8 @@ class _Asked(NamedTuple):
 class _Step:
     budgets: Budgets
 
-    async def __call__(self, asked: Sequence[_Asked]) -> list[tuple[bool, float]]:
-        found: list[tuple[bool, float]] = []
+    async def __call__(self, asked: Sequence[_Asked]) -> list[Turn]:
+        found: list[Turn] = []
         for ahead, same in groupby(asked, key=lambda each: each.ahead):
             found += await self.budgets.take_all([each.instance for each in same], ahead=ahead)
         return found
@@ -42,7 +43,7 @@ class _Step:
 class GatheredBudget:
     """A budget for `BudgetPermits`; `run` must run for anybody to be served."""
 
-    _line: Gathering[_Asked, tuple[bool, float]] = field()
+    _line: Gathering[_Asked, Turn] = field()
 
     @classmethod
     def over(cls, budgets: Budgets) -> "GatheredBudget":
@@ -53,6 +54,6 @@ class GatheredBudget:
         """Until `stop`; then whoever is still in line is served."""
         await self._line.run(stop)
 
-    async def take(self, instance: InstanceKey, *, ahead: timedelta) -> tuple[bool, float]:
-        """(granted, seconds), as `RateBudgets.take` says."""
+    async def take(self, instance: InstanceKey, *, ahead: timedelta) -> Turn:
+        """As `RateBudgets.take` says."""
         return await self._line.ask(_Asked(ahead, instance))

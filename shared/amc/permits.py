@@ -39,17 +39,17 @@ class Permit:
     def booked(
         cls,
         *,
-        asked_at: float,
-        wait: float,
+        earliest: float,
+        latest: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> Self:
-        """From the budget's answer `wait` (seconds) to a question put at `asked_at`.
+        """For a turn that begins between these two moments (monotonic seconds).
 
-        Ready is counted from now and expiry from the question, so the time the answer took is
-        on the safe side of both.
+        Ready is counted from the later and expiry from the earlier one, so what is not known of
+        the database's clock is on the safe side of both.
         """
-        return cls(clock() + wait, asked_at + wait + MAX_AGE_SECONDS, clock, sleep)
+        return cls(latest, earliest + MAX_AGE_SECONDS, clock, sleep)
 
     async def wait(self) -> None:
         """Sleep until the turn has come."""

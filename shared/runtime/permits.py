@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from shared.amc.permits import CallClass, Permit
 from shared.domain.errors import TurnFarOff
 from shared.domain.ids import InstanceKey
+from shared.domain.turns import Turn
 from shared.observability.metrics import PERMITS
 
 _AHEAD: Final = {
@@ -35,7 +36,7 @@ _JITTER_FAR_OFF_SECONDS: Final = 1.0
 class Budget(Protocol):
     """The rows that say when the next call may leave."""
 
-    async def take(self, instance: InstanceKey, *, ahead: timedelta) -> tuple[bool, float]: ...
+    async def take(self, instance: InstanceKey, *, ahead: timedelta) -> Turn: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,16 @@ class BudgetPermits:
         seconds; polls and downloads book so far ahead that nobody stands behind them for long."""
         async with self._askers[instance, call_class]:
             while True:
-                asked_at = self.clock()
-                granted, seconds = await self.budget.take(instance, ahead=_AHEAD[call_class])
-                if granted:
+                turn = await self.budget.take(instance, ahead=_AHEAD[call_class])
+                if turn.granted:
                     PERMITS.labels("taken").inc()
                     return Permit.booked(
-                        asked_at=asked_at, wait=seconds, clock=self.clock, sleep=self.sleep
+                        earliest=turn.earliest,
+                        latest=turn.latest,
+                        clock=self.clock,
+                        sleep=self.sleep,
                     )
+                seconds = max(0.0, turn.latest - self.clock())
                 if call_class is CallClass.SUBMIT and seconds > _LONGEST_IN_HAND_SECONDS:
                     raise _far_off(seconds)
                 jitter = random.uniform(0, _JITTER_SECONDS)  # noqa: S311 (not a secret)

@@ -62,6 +62,12 @@ async def send(
         waited.append(sent[-1] - asked)
 
 
+async def ask(budgets: RateBudgets, instance: int, *, ahead: timedelta) -> tuple[bool, float]:
+    """Whether it is booked, and in how many seconds at the latest it begins."""
+    turn = await budgets.take(InstanceKey(instance), ahead=ahead)
+    return turn.granted, turn.latest - time.monotonic()
+
+
 def most_in_a_second(sent: list[float]) -> int:
     """The largest number within any second that includes its beginning."""
     times = sorted(sent)
@@ -127,10 +133,10 @@ async def test_instances_do_not_share_a_budget(database: Database) -> None:
     budgets = RateBudgets(database)
     instances = [await make_instance(database) for _ in range(3)]
 
-    answers = [await budgets.take(InstanceKey(each.key), ahead=FAR) for each in instances]
+    answers = [await ask(budgets, each.key, ahead=FAR) for each in instances]
 
     assert [granted for granted, _ in answers] == [True] * 3
-    assert max(seconds for _, seconds in answers) == 0
+    assert max(seconds for _, seconds in answers) < 0.06
 
 
 async def test_what_is_not_granted_is_not_booked(
@@ -138,9 +144,9 @@ async def test_what_is_not_granted_is_not_booked(
 ) -> None:
     budgets, key = RateBudgets(database), InstanceKey(instance.key)
     near = timedelta(milliseconds=1)
-    await budgets.take(key, ahead=near)
+    await budgets.take(key, ahead=FAR)
 
-    answers = [await budgets.take(key, ahead=near) for _ in range(20)]
+    answers = [await ask(budgets, key, ahead=near) for _ in range(20)]
 
     refused = [seconds for granted, seconds in answers if not granted]
     assert len(refused) > 15
@@ -157,7 +163,7 @@ async def test_turns_are_as_far_apart_as_the_limit_says(
 
     slots = []
     for _ in range(20):
-        _, seconds = await budgets.take(key, ahead=FAR)
+        _, seconds = await ask(budgets, key, ahead=FAR)
         slots.append(time.monotonic() - began + seconds)
 
     assert slots[-1] == pytest.approx(19 * step, abs=0.2)
@@ -171,8 +177,8 @@ async def test_a_pause_holds_everybody_and_is_never_shortened(
     await budgets.pause(key, timedelta(seconds=30))
     await budgets.pause(key, timedelta(seconds=1))
 
-    refused = await budgets.take(key, ahead=timedelta(milliseconds=128))
-    booked = await budgets.take(key, ahead=FAR)
+    refused = await ask(budgets, key, ahead=timedelta(milliseconds=128))
+    booked = await ask(budgets, key, ahead=FAR)
     assert refused == (False, pytest.approx(30, abs=1))
     assert booked == (True, pytest.approx(30, abs=1))
 
@@ -183,7 +189,7 @@ async def test_turns_booked_for_the_end_of_a_long_pause_stay_apart(
     budgets, key = RateBudgets(database), InstanceKey(instance.key)
     await budgets.pause(key, timedelta(seconds=60, milliseconds=-20))
 
-    first, second = [await budgets.take(key, ahead=FAR) for _ in range(2)]
+    first, second = [await ask(budgets, key, ahead=FAR) for _ in range(2)]
 
     assert first == (True, pytest.approx(60, abs=0.5))
     # The second turn is a step later: beyond what may be booked, or at least not the same.
@@ -196,7 +202,7 @@ async def test_a_minutes_worth_of_bookings_is_not_given_out_twice(
     instance = await make_instance(database, max_requests_per_second=1)
     budgets, key = RateBudgets(database), InstanceKey(instance.key)
 
-    answers = [await budgets.take(key, ahead=FAR) for _ in range(70)]
+    answers = [await ask(budgets, key, ahead=FAR) for _ in range(70)]
 
     booked = [seconds for granted, seconds in answers if granted]
     assert len(booked) == 57
@@ -208,7 +214,7 @@ async def test_a_clock_that_was_set_back_does_not_stop_an_instance(
 ) -> None:
     await database.execute("update rate_budgets set next_free_at = clock_timestamp() + '1 h'")
 
-    granted, seconds = await RateBudgets(database).take(InstanceKey(instance.key), ahead=FAR)
+    granted, seconds = await ask(RateBudgets(database), instance.key, ahead=FAR)
 
     assert (granted, seconds < 2) == (True, True)
 
@@ -222,6 +228,6 @@ async def test_turns_of_several_instances_come_in_the_order_asked_for(database: 
         [InstanceKey(each.key) for each in (paused, free, free)], ahead=timedelta(milliseconds=128)
     )
 
-    assert [granted for granted, _ in answers] == [False, True, True]
-    assert answers[0][1] > 8
-    assert 0.05 < answers[2][1] <= 0.107
+    assert [answer.granted for answer in answers] == [False, True, True]
+    assert answers[0].earliest - time.monotonic() > 8
+    assert answers[2].latest - answers[1].latest == pytest.approx(1 / 9.4, abs=0.001)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from services.submitter.gathered_budget import GatheredBudget
 from shared.domain.ids import InstanceKey
+from shared.domain.turns import Turn
 
 STEP = timedelta(milliseconds=128)
 FAR = timedelta(seconds=60)
@@ -17,14 +18,12 @@ class Rows:
     def __init__(self) -> None:
         self.questions: list[tuple[timedelta, list[int]]] = []
 
-    async def take_all(
-        self, instances: Sequence[InstanceKey], *, ahead: timedelta
-    ) -> list[tuple[bool, float]]:
+    async def take_all(self, instances: Sequence[InstanceKey], *, ahead: timedelta) -> list[Turn]:
         self.questions.append((ahead, list(instances)))
-        return [(True, float(instance)) for instance in instances]
+        return [Turn(True, float(instance), float(instance)) for instance in instances]
 
 
-async def ask(rows: Rows, *asked: tuple[int, timedelta]) -> list[tuple[bool, float]]:
+async def ask(rows: Rows, *asked: tuple[int, timedelta]) -> list[Turn]:
     budget, stop = GatheredBudget.over(rows), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(budget.run(stop))
@@ -40,7 +39,7 @@ async def test_those_who_ask_together_are_answered_together_each_with_its_own() 
 
     answers = await ask(rows, (3, STEP), (1, STEP), (2, STEP))
 
-    assert answers == [(True, 3.0), (True, 1.0), (True, 2.0)]
+    assert [answer.latest for answer in answers] == [3.0, 1.0, 2.0]
     assert rows.questions == [(STEP, [3, 1, 2])]
 
 

@@ -70,7 +70,8 @@ class FakeCallLog:
 
 
 def make_permit(clock: Clock, *, wait: float = 0.0) -> Permit:
-    return Permit.booked(asked_at=clock(), wait=wait, clock=clock, sleep=clock.sleep)
+    ready = clock() + wait
+    return Permit.booked(earliest=ready, latest=ready, clock=clock, sleep=clock.sleep)
 
 
 def make_target(base_url: str = "https://amc.test") -> AmcTarget:

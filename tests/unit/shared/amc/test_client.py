@@ -309,15 +309,11 @@ async def test_a_read_with_an_old_permit_takes_the_next_at_once() -> None:
     assert sum(bench.clock.slept) == 0
 
 
-def test_a_permits_age_counts_from_the_question_and_its_turn_from_the_answer() -> None:
-    clock = Clock()
-    asked_at = clock()
-    clock.seconds += 0.010
+def test_a_permit_is_not_used_before_the_later_moment_and_expires_from_the_earlier_one() -> None:
+    permit = Permit.booked(earliest=7.0, latest=7.010)
 
-    permit = Permit.booked(asked_at=asked_at, wait=0.100, clock=clock)
-
-    assert permit.ready_at_monotonic == pytest.approx(asked_at + 0.110)
-    assert permit.expires_at_monotonic == pytest.approx(asked_at + 0.100 + MAX_AGE_SECONDS)
+    assert permit.ready_at_monotonic == 7.010
+    assert permit.expires_at_monotonic == 7.0 + MAX_AGE_SECONDS
 
 
 async def test_records_hold_neither_tokens_nor_query_strings() -> None:
