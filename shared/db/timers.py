@@ -1,6 +1,6 @@
 """Timers: everything that must happen later is a row here, and no process keeps time itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,6 +29,11 @@ class Timers:
     """The repository of timers."""
 
     database: Database
+
+    async def due(self, kinds: Sequence[str], *, back: timedelta = ALL) -> list[str]:
+        """Those of these kinds of which a timer came due within `back`."""
+        rows = await self.database.fetch(_SQL["due_kinds"], kinds, back)
+        return [row["kind"] for row in rows]
 
     async def fire(
         self,

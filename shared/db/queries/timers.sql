@@ -1,3 +1,13 @@
+-- name: due_kinds
+-- One look for all kinds of a service: most find nothing, and then that was all. The limit makes it
+-- one probe of the index for each kind. For the two bounds see below.
+select asked.kind from unnest($1::text[]) as asked(kind)
+ cross join lateral (
+   select from timers t
+    where t.kind = asked.kind and t.due_at <= statement_timestamp()
+      and t.due_at > statement_timestamp() - $2::interval
+    order by t.due_at limit 1) due
+
 -- name: fire
 -- The timer moves on by a guard instead of going away: if the message, the broker or the worker
 -- is lost, it fires again. `statement_timestamp()` may bound an index, `clock_timestamp()` not.

@@ -179,6 +179,9 @@ STATEMENTS: dict[str, Run] = {
     "work at AMC": statement("polling", "work_at_amc", instance),
     "claim a look": statement("polling", "claim_for_poll", instance, MINUTE),
     "expected seconds": statement("polling", "expected_seconds", instance),
+    "due kinds": statement(
+        "timers", "due_kinds", value(["poll_instance", "admit_instance"]), MINUTE
+    ),
     "fire": statement(
         "timers",
         "fire",

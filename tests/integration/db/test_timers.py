@@ -43,6 +43,33 @@ async def test_a_timer_fires_when_it_is_due_and_not_before(database: Database) -
     assert await commands(database, "poll_instance") == [{"instance_id": 1}]
 
 
+async def test_one_look_tells_which_kinds_are_due(database: Database) -> None:
+    timers = Timers(database)
+    for kind, wait in (
+        ("poll_instance", NOW),
+        ("admit_instance", NOW),
+        ("download_result", MINUTE),
+    ):
+        for key in ("1", "2"):
+            await timers.arm(kind, key, wait=wait, command={"instance_id": int(key)})
+
+    due = await timers.due(["download_result", "poll_instance", "cancel_execution"])
+
+    assert due == ["poll_instance"]
+
+
+async def test_a_shallow_look_leaves_what_was_due_long_ago_to_a_deep_one(
+    database: Database,
+) -> None:
+    timers = Timers(database)
+    await arm(timers, "1", -2 * MINUTE)
+
+    shallow = await timers.due(["poll_instance"], back=MINUTE)
+    deep = await timers.due(["poll_instance"])
+
+    assert (shallow, deep) == ([], ["poll_instance"])
+
+
 async def test_firing_moves_a_timer_on_so_that_a_lost_message_comes_again(
     database: Database,
 ) -> None:

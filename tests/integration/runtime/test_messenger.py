@@ -1,6 +1,7 @@
 """A service's consumer, timers and relay as they work together."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -149,11 +150,11 @@ class AbsentTimers:
 
     looks: int = 0
 
-    async def fire(self, _kind: str, **_: Any) -> int:
+    async def due(self, _kinds: Sequence[str], **_: Any) -> list[str]:
         self.looks += 1
         if self.looks == 1:
             raise DatabaseUnavailable("away")
-        return 0
+        return []
 
 
 async def test_a_database_that_is_away_is_waited_for() -> None:

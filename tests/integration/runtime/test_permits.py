@@ -100,9 +100,7 @@ def test_a_permit_is_used_neither_before_its_turn_nor_when_it_is_too_old(
         assert is_used
 
 
-async def test_an_answer_that_was_long_on_its_way_takes_nothing_from_a_turn_that_is_still_to_come() -> (
-    None
-):
+async def test_an_answer_long_on_its_way_takes_nothing_from_a_turn_still_to_come() -> None:
     clock = Clock()
     permits = permits_of(FakeBudget(clock, [(True, 0.100)], delay=0.080))
 
