@@ -1,8 +1,9 @@
 """Tells the world: every state change goes to the exchange of events, at least once.
 
 The log of events in the database is the source; what was told is remembered as a position, so a
-restart repeats a little and misses nothing. Two replicas tell twice; readers tell events apart by
-their id. With the broker away the position stays.
+restart repeats a little and misses nothing. A replica leaves out what another has told meanwhile;
+two that look at the same moment tell twice, and readers tell events apart by their id. With the
+broker away the position stays.
 """
 
 import asyncio
@@ -70,6 +71,14 @@ class Teller:
         events = await self.tail.look(limit=_BATCH)
         if not events:
             return 0
+        told = await self.positions.position()
+        self.tail.skip_to(told)
+        count, events = len(events), [each for each in events if each.id > told]
+        if events:
+            await self._publish(events)
+        return count
+
+    async def _publish(self, events: Sequence[ExecutionEvent]) -> None:
         owners = await self.positions.owners([each.execution_id for each in events])
         messages = [
             self._message(each, owners[each.execution_id])
@@ -82,7 +91,6 @@ class Teller:
                 raise receipt.error
         reach(StopPoint.TELL_PUBLISHED)
         await self.positions.remember(self.tail.safe_point)
-        return len(events)
 
     def _message(self, told: ExecutionEvent, owner: Told) -> OutgoingMessage:
         changed = ExecutionChanged(

@@ -82,6 +82,12 @@ class EventTail:
         self._forget_old_gaps(now)
         return events
 
+    def skip_to(self, last_id: int) -> None:
+        """Everything up to there is somebody else's: neither it nor a gap below comes out."""
+        self.last_id = max(self.last_id, last_id)
+        for missing in [gap for gap in self._gaps if gap <= last_id]:
+            del self._gaps[missing]
+
     def _remember_gaps(self, seen: int, now: float) -> None:
         until = now + self.patience_seconds
         room = _MOST_GAPS - len(self._gaps)

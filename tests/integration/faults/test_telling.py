@@ -50,3 +50,23 @@ async def test_a_teller_that_dies_before_it_remembers_tells_again_and_misses_not
 
     assert len(set(first.ids)) >= 3
     assert set(first.ids) < set(second.ids)
+
+
+async def test_two_tellers_of_which_one_is_behind_tell_everything_and_nothing_twice(
+    town: Town,
+) -> None:
+    database, heard = town.bench.database, Heard()
+    replicas = [
+        Teller(EventTail(EventLog(database), 0), Telling(database), heard, Topology())  # type: ignore[arg-type]
+        for _ in range(2)
+    ]
+    for number in range(6):
+        await town.bench.submit(await town.bench.execution())
+        await replicas[number % 3 % 2]._tell()
+    for replica in replicas:
+        await replica._tell()
+
+    alone = Heard()
+    await database.execute("delete from event_positions")
+    await tell(database, alone, Telling(database))
+    assert sorted(heard.ids) == sorted(alone.ids)
