@@ -27,6 +27,8 @@ log = get_logger()
 
 _BATCH: Final = 500
 _LOOK_SECONDS: Final = 0.5
+_NOTHING_WRITTEN_SECONDS: Final = 0.05
+"""Most handlers write no message. After a look for nothing the next ones share one."""
 _BACK: Final = timedelta(minutes=1)
 _DEEP_SECONDS: Final = 10.0
 """Most looks go back a minute; one in ten seconds, and what follows a failure, all the way."""
@@ -48,6 +50,7 @@ class OutboxRelay:
     topology: Topology = field(default_factory=Topology)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
     _next_look: float = 0.0
+    _next_fresh_look: float = 0.0
     _next_deep_look: float = 0.0
     _newest_sent: int = 0
     _is_cut_off: bool = False
@@ -77,6 +80,9 @@ class OutboxRelay:
                 timeout=_LOOK_SECONDS,
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            early = self._next_fresh_look - time.monotonic()
+            if self._woken.is_set() and early > 0:
+                await _pause(stop, early)
             return self._woken.is_set()
         finally:
             woken.cancel()
@@ -92,6 +98,8 @@ class OutboxRelay:
         while fresh:
             rows = await self.outbox.fresh(limit=_BATCH, above=self._newest_sent - _LATE_IDS)
             await self._publish(rows)
+            if not rows:
+                self._next_fresh_look = time.monotonic() + _NOTHING_WRITTEN_SECONDS
             fresh = len(rows) == _BATCH
         if time.monotonic() < self._next_look:
             return

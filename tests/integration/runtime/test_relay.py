@@ -1,11 +1,14 @@
 """From the outbox to RabbitMQ: after the commit, at least once, whoever dies on the way."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from shared.db.dead_letters import DeadLetter, DeadLetters
-from shared.db.outbox import Outbox
+from shared.db.outbox import Outbox, OutboxRow
 from shared.db.pool import Connection, Database, open_database
 from tests.integration.builders import until
 from tests.integration.messaging.wire import Wire
@@ -25,6 +28,21 @@ async def write(connection: Connection | Database, *numbers: int, **headers: str
 async def left(database: Database) -> int:
     rows: int = await database.fetchval("select count(*) from outbox")
     return rows
+
+
+@dataclass
+class Counting:
+    """An outbox that counts how often this process's own rows were looked for."""
+
+    outbox: Outbox
+    looks: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.outbox, name)
+
+    async def fresh(self, *, limit: int, above: int = 0) -> list[OutboxRow]:
+        self.looks += 1
+        return await self.outbox.fresh(limit=limit, above=above)
 
 
 async def abandon(database: Database) -> None:
@@ -60,6 +78,25 @@ async def test_a_message_leaves_right_after_its_commit(database: Database, broke
     assert message.message_id == str(row["message_id"])
     assert (message.type, message.correlation_id) == ("poll_instance.v1", "request-7")
     assert json.loads(message.body) == {"instance_id": 7}
+
+
+async def test_many_who_wrote_nothing_share_a_look_and_a_message_among_them_leaves(
+    database: Database, broker: Broker
+) -> None:
+    counting = Counting(Outbox(database))
+    began = time.monotonic()
+    async with relay(database, broker.topology, broker.url) as at_work:
+        at_work.outbox = counting  # type: ignore[assignment]
+        for number in range(300):
+            if number == 200:
+                await write(database, 7)
+            at_work.wake()
+            await database.fetchval("select true")
+        await broker.arrived(broker.topology.poll_instance.name, 1)
+    seconds = time.monotonic() - began
+
+    # One look finds the message, and one more is the relay's last.
+    assert counting.looks <= seconds / 0.05 + 3
 
 
 async def test_a_message_whose_transaction_rolls_back_never_leaves(
