@@ -16,6 +16,8 @@ from shared.domain.errors import PermitExpired
 from shared.domain.ids import InstanceKey
 
 MAX_AGE_SECONDS: Final = 0.030
+_PATIENCE_SECONDS: Final = 0.5
+"""After its first turn a call books others; little beside what a settle time is made of."""
 
 
 class CallClass(StrEnum):
@@ -26,7 +28,7 @@ class CallClass(StrEnum):
     DOWNLOAD = "download"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Permit:
     """One booked turn: not to be used before it is ready, nor after it expired."""
 
@@ -34,6 +36,8 @@ class Permit:
     expires_at_monotonic: float
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    again: Callable[[], Awaitable["Permit"]] | None = None
+    """Books another turn in place of this one."""
 
     @classmethod
     def booked(
@@ -43,24 +47,53 @@ class Permit:
         latest: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        again: Callable[[], Awaitable["Permit"]] | None = None,
     ) -> Self:
         """For a turn that begins between these two moments (monotonic seconds).
 
         Ready is counted from the later and expiry from the earlier one, so what is not known of
         the database's clock is on the safe side of both.
         """
-        return cls(latest, earliest + MAX_AGE_SECONDS, clock, sleep)
+        return cls(latest, earliest + MAX_AGE_SECONDS, clock, sleep, again)
 
     async def wait(self) -> None:
-        """Sleep until the turn has come."""
+        """Sleep until the turn has come.
+
+        Who wakes too late has missed its turn and sent nothing, so it books another, as long as
+        that is soon: what was committed for this call (an intent, a lease) counts on it leaving
+        now. After that `check` says no.
+        """
+        give_up_at = self.ready_at_monotonic + _PATIENCE_SECONDS
+        await self._wait_for_turn()
+        while self._late() > 0 and await self._book_again(give_up_at):
+            await self._wait_for_turn()
+
+    async def _wait_for_turn(self) -> None:
         while (left := self.ready_at_monotonic - self.clock()) > 0:
             await self.sleep(left)
 
+    async def _book_again(self, give_up_at: float) -> bool:
+        if self.again is None or (left := give_up_at - self.clock()) <= 0:
+            return False
+        try:
+            async with asyncio.timeout(left):
+                other = await self.again()
+        except TimeoutError:
+            return False
+        if other.ready_at_monotonic > give_up_at:
+            return False
+        self.ready_at_monotonic = other.ready_at_monotonic
+        self.expires_at_monotonic = other.expires_at_monotonic
+        return True
+
     def check(self) -> None:
         """PermitExpired if it is too late to send."""
-        late = self.clock() - self.expires_at_monotonic
+        late = self._late()
         if late > 0:
             raise PermitExpired(f"The rate permit expired {late * 1000:.0f} ms ago; nothing sent.")
+
+    def _late(self) -> float:
+        return self.clock() - self.expires_at_monotonic
 
 
 class Permits(Protocol):

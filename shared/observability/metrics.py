@@ -36,7 +36,7 @@ CONSUMER_UP = Gauge(
 )
 PERMITS = Counter(
     "amcflow_permits_total",
-    "Turns in the rate budget: taken, or dropped because they grew too old before sending.",
+    "Turns in the rate budget: taken, and of those missed: too old when their caller woke.",
     ["outcome"],
 )
 AMC_CALLS = Counter(

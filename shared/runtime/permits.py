@@ -58,17 +58,25 @@ class BudgetPermits:
                 turn = await self.budget.take(instance, ahead=_AHEAD[call_class])
                 if turn.granted:
                     PERMITS.labels("taken").inc()
-                    return Permit.booked(
-                        earliest=turn.earliest,
-                        latest=turn.latest,
-                        clock=self.clock,
-                        sleep=self.sleep,
-                    )
+                    return self._permit(turn, instance, call_class)
                 seconds = max(0.0, turn.latest - self.clock())
                 if call_class is CallClass.SUBMIT and seconds > _LONGEST_IN_HAND_SECONDS:
                     raise _far_off(seconds)
                 jitter = random.uniform(0, _JITTER_SECONDS)  # noqa: S311 (not a secret)
                 await self.sleep(seconds + jitter)
+
+    def _permit(self, turn: Turn, instance: InstanceKey, call_class: CallClass) -> Permit:
+        async def again() -> Permit:
+            PERMITS.labels("missed").inc()
+            return await self.take(instance, call_class)
+
+        return Permit.booked(
+            earliest=turn.earliest,
+            latest=turn.latest,
+            clock=self.clock,
+            sleep=self.sleep,
+            again=again,
+        )
 
 
 def _far_off(seconds: float) -> TurnFarOff:

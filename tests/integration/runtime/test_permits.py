@@ -100,6 +100,51 @@ def test_a_permit_is_used_neither_before_its_turn_nor_when_it_is_too_old(
         assert is_used
 
 
+@given(lates=st.lists(st.floats(0, 0.2), min_size=1, max_size=12), wait=st.floats(0, 0.128))
+def test_who_misses_its_turn_takes_another_but_leaves_soon_or_never(
+    lates: list[float], wait: float
+) -> None:
+    class Sluggish(Clock):
+        """Wakes everybody late."""
+
+        async def sleep(self, seconds: float) -> None:
+            await super().sleep(seconds + (lates.pop(0) if lates else 0.0))
+
+    async def use() -> tuple[float, float | None]:
+        clock = Sluggish()
+        budget = FakeBudget(clock, [(True, wait + 0.001)] * (len(lates) + 1))
+        permit = await permits_of(budget).take(ONE, CallClass.SUBMIT)
+        first = permit.ready_at_monotonic
+        await permit.wait()
+        try:
+            permit.check()
+        except PermitExpired:
+            return first, None
+        assert clock.seconds >= permit.ready_at_monotonic
+        assert clock.seconds <= permit.ready_at_monotonic + MAX_AGE_SECONDS
+        return first, clock.seconds
+
+    misses = next((n for n, late in enumerate(lates) if late < MAX_AGE_SECONDS), len(lates))
+    soon = sum(lates[:misses]) + (wait + 0.001) * misses < 0.5
+    first, sent_at = asyncio.run(use())
+
+    assert sent_at is not None or not soon
+    assert sent_at is None or sent_at <= first + 0.5 + MAX_AGE_SECONDS + 1e-6
+
+
+async def test_a_turn_that_was_missed_is_not_booked_again_for_a_time_too_far_off() -> None:
+    clock = Clock()
+    permits = permits_of(FakeBudget(clock, [(True, 0.0), (True, 30.0)]))
+    permit = await permits.take(ONE, CallClass.POLL)
+    clock.seconds += 0.1
+
+    await permit.wait()
+
+    assert clock.seconds < 1
+    with pytest.raises(PermitExpired):
+        permit.check()
+
+
 async def test_an_answer_long_on_its_way_takes_nothing_from_a_turn_still_to_come() -> None:
     clock = Clock()
     permits = permits_of(FakeBudget(clock, [(True, 0.100)], delay=0.080))
