@@ -1,14 +1,15 @@
 """Tells the world: every state change goes to the exchange of events, at least once.
 
 The log of events in the database is the source; what was told is remembered as a position, so a
-restart repeats a little and misses nothing. A replica leaves out what another has told meanwhile;
-two that look at the same moment tell twice, and readers tell events apart by their id. With the
-broker away the position stays.
+restart repeats a little and misses nothing. One replica tells at a time, the others take over when
+it has been silent for a while; that only saves work. One that was frozen in the middle tells some
+twice, and readers tell events apart by their id. With the broker away the position stays.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Protocol
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -28,12 +29,15 @@ log = get_logger()
 _EVERY_SECONDS: Final = 0.25
 _AWAY_SECONDS: Final = 2.0
 _BATCH: Final = 500
+_TURN: Final = timedelta(seconds=3)
+"""Longer than a batch takes, and how late events come when their teller has died."""
 
 
 class Positions(Protocol):
     """How far has been told, and on whose behalf an execution runs."""
 
     async def position(self) -> int: ...
+    async def take_turn(self, *, lease: timedelta) -> int | None: ...
     async def remember(self, last_id: int) -> None: ...
     async def owners(self, executions: Sequence[UUID]) -> Mapping[UUID, Told]: ...
 
@@ -68,15 +72,17 @@ class Teller:
                 continue
 
     async def _tell(self) -> int:
-        events = await self.tail.look(limit=_BATCH)
-        if not events:
+        told = await self.positions.take_turn(lease=_TURN)
+        if told is None:
             return 0
-        told = await self.positions.position()
         self.tail.skip_to(told)
-        count, events = len(events), [each for each in events if each.id > told]
+        events = await self.tail.look(limit=_BATCH)
         if events:
             await self._publish(events)
-        return count
+        if self.tail.safe_point > told:
+            # Also where nothing came out: a gap that was given up is behind us.
+            await self.positions.remember(self.tail.safe_point)
+        return len(events)
 
     async def _publish(self, events: Sequence[ExecutionEvent]) -> None:
         owners = await self.positions.owners([each.execution_id for each in events])
@@ -90,7 +96,6 @@ class Teller:
             if receipt.error is not None:
                 raise receipt.error
         reach(StopPoint.TELL_PUBLISHED)
-        await self.positions.remember(self.tail.safe_point)
 
     def _message(self, told: ExecutionEvent, owner: Told) -> OutgoingMessage:
         changed = ExecutionChanged(

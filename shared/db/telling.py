@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from shared.db.pool import Database
@@ -30,6 +31,11 @@ class Telling:
     async def position(self) -> int:
         """Events up to this id have been told."""
         return int(await self.database.fetchval(_SQL["position"]))
+
+    async def take_turn(self, *, lease: timedelta) -> int | None:
+        """The position, if there is something to tell and nobody else is about to."""
+        position = await self.database.fetchval(_SQL["take_turn"], self.database.relay_id, lease)
+        return None if position is None else int(position)
 
     async def remember(self, last_id: int) -> None:
         """Never goes back."""

@@ -8,7 +8,7 @@ import pytest
 
 from services.scheduler.teller import Teller
 from shared.db.events import EventLog, EventTail
-from shared.db.pool import Database
+from shared.db.pool import Database, open_database
 from shared.db.telling import Telling
 from shared.domain.errors import DatabaseUnavailable
 from shared.messaging.envelope import OutgoingMessage
@@ -35,6 +35,11 @@ async def tell(database: Database, heard: Heard, positions: object) -> None:
     await Teller(tail, positions, heard, Topology())._tell()  # type: ignore[arg-type]
 
 
+async def expire_turn(database: Database) -> None:
+    """Whoever holds it has been silent for long enough."""
+    await database.execute("update event_positions set held_until = clock_timestamp()")
+
+
 async def test_a_teller_that_dies_before_it_remembers_tells_again_and_misses_nothing(
     town: Town,
 ) -> None:
@@ -52,21 +57,41 @@ async def test_a_teller_that_dies_before_it_remembers_tells_again_and_misses_not
     assert set(first.ids) < set(second.ids)
 
 
-async def test_two_tellers_of_which_one_is_behind_tell_everything_and_nothing_twice(
-    town: Town,
+async def test_two_replicas_tell_everything_and_nothing_twice(
+    town: Town, database_url: str
 ) -> None:
     database, heard = town.bench.database, Heard()
-    replicas = [
-        Teller(EventTail(EventLog(database), 0), Telling(database), heard, Topology())  # type: ignore[arg-type]
-        for _ in range(2)
-    ]
-    for number in range(6):
-        await town.bench.submit(await town.bench.execution())
-        await replicas[number % 3 % 2]._tell()
-    for replica in replicas:
-        await replica._tell()
+    async with open_database(database_url, service="another") as another:
+        replicas = [
+            Teller(EventTail(EventLog(each), 0), Telling(each), heard, Topology())  # type: ignore[arg-type]
+            for each in (database, another)
+        ]
+        for number in range(6):
+            await town.bench.submit(await town.bench.execution())
+            if number == 3:
+                await expire_turn(database)
+            for replica in replicas if number < 3 else reversed(replicas):
+                await replica._tell()
 
     alone = Heard()
     await database.execute("delete from event_positions")
     await tell(database, alone, Telling(database))
     assert sorted(heard.ids) == sorted(alone.ids)
+
+
+async def test_a_teller_that_died_is_followed_by_another_that_misses_nothing(
+    town: Town, database_url: str
+) -> None:
+    database, lost, heard = town.bench.database, Heard(), Heard()
+    await town.bench.submit(await town.bench.execution())
+    async with open_database(database_url, service="dead") as dead:
+        dying = Flaky(Telling(dead), "remember", DatabaseUnavailable("away"))
+        with pytest.raises(DatabaseUnavailable):
+            await tell(dead, lost, dying)
+
+    await tell(database, heard, Telling(database))
+    assert heard.ids == []
+    await expire_turn(database)
+    await tell(database, heard, Telling(database))
+
+    assert heard.ids == lost.ids
