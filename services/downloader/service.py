@@ -15,7 +15,7 @@ from shared.messaging.messages import DownloadResult
 from shared.messaging.routes import handles_envelope
 from shared.runtime.amc import keys_of, open_amc
 from shared.runtime.service import open_messenger, run_until
-from shared.runtime.timers import TimerLoop
+from shared.runtime.timers import SELDOM_SECONDS, TimerLoop
 
 
 async def run(settings: DownloaderSettings, stop: asyncio.Event) -> None:
@@ -40,7 +40,12 @@ async def run(settings: DownloaderSettings, stop: asyncio.Event) -> None:
             [handles_envelope(DownloadResult, handler)],
             concurrency=settings.downloads,
         )
-        timers = TimerLoop(messenger.timers, messenger.relay.wake, commands=("download_result",))
+        timers = TimerLoop(
+            messenger.timers,
+            messenger.relay.wake,
+            commands=("download_result",),
+            every=SELDOM_SECONDS,
+        )
         await run_until(
             stop,
             first=[consumer.run, timers.run],

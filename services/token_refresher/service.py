@@ -15,7 +15,7 @@ from shared.messaging.routes import handles
 from shared.runtime.amc import keys_of
 from shared.runtime.call_log import BufferedCallLog
 from shared.runtime.service import open_messenger, run_until
-from shared.runtime.timers import TimerLoop
+from shared.runtime.timers import SELDOM_SECONDS, TimerLoop
 from shared.security.sealing import SealingPrivateKey
 from shared.security.tokens import TokenVault
 
@@ -48,7 +48,12 @@ async def run(settings: RefresherSettings, stop: asyncio.Event) -> None:
         consumer = messenger.consumer(
             [messenger.topology.refresh_credential], [handles(RefreshCredential, handler)]
         )
-        timers = TimerLoop(messenger.timers, messenger.relay.wake, commands=("refresh_credential",))
+        timers = TimerLoop(
+            messenger.timers,
+            messenger.relay.wake,
+            commands=("refresh_credential",),
+            every=SELDOM_SECONDS,
+        )
         await run_until(
             stop,
             first=[consumer.run, timers.run],

@@ -1,4 +1,4 @@
-"""Looks for timers whose time has come, ten times a second.
+"""Looks for timers whose time has come, ten times a second where somebody waits for it.
 
 There is no notification from the database: it would serialise every commit. One look is for all
 kinds of the service, and one that finds nothing costs the database a tenth of a millisecond. Dying
@@ -6,6 +6,7 @@ in the middle loses nothing: the timer's move and its command are one transactio
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,11 +20,14 @@ from shared.observability.stop_points import StopPoint, reach
 log = get_logger()
 
 LOOK_SECONDS: Final = 0.1
+SELDOM_SECONDS: Final = 0.5
+"""For services whose timers only bring back what failed or renew what has minutes left."""
 _BATCH: Final = 500
 _AWAY_SECONDS: Final = 1.0
 _BACK: Final = timedelta(minutes=1)
-_DEEP_EVERY: Final = 100
-"""Most looks go back a minute; each hundredth, and what follows a failure or a full batch, all."""
+_DEEP_SECONDS: Final = 10.0
+"""Most looks go back a minute; one in ten seconds, and what follows a failure or a full batch, all
+the way."""
 
 # A timer fires again after this if nobody re-armed or disarmed it: longer than its work may take.
 GUARDS: Final[Mapping[str, timedelta]] = {
@@ -50,17 +54,19 @@ class TimerLoop:
     """Kinds named like the command they send."""
     in_place: Mapping[str, InPlace] | None = None
     """Kinds with the work to do; the timer is disarmed when it is done."""
-    _looks: int = 0
+    every: float = LOOK_SECONDS
+    """Seconds between two looks."""
+    _next_deep_look: float = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`. With the database away it waits for it to come back."""
         while not stop.is_set():
-            wait = LOOK_SECONDS
+            wait = self.every
             try:
                 await self._look()
             except DatabaseUnavailable as error:
                 log.warning("timers_interrupted", error=error.message)
-                wait, self._looks = _AWAY_SECONDS, 0
+                wait, self._next_deep_look = _AWAY_SECONDS, 0.0
             try:
                 async with asyncio.timeout(wait):
                     await stop.wait()
@@ -68,8 +74,9 @@ class TimerLoop:
                 continue
 
     async def _look(self) -> None:
-        back = _BACK if self._looks % _DEEP_EVERY else ALL
-        self._looks += 1
+        back = _BACK
+        if time.monotonic() >= self._next_deep_look:
+            back, self._next_deep_look = ALL, time.monotonic() + _DEEP_SECONDS
         in_place = self.in_place or {}
         for kind in await self.timers.due([*self.commands, *in_place], back=back):
             if kind in in_place:
@@ -77,7 +84,7 @@ class TimerLoop:
             else:
                 found = await self._fire(kind, back)
             if found == _BATCH:
-                self._looks = 0
+                self._next_deep_look = 0.0
 
     async def _fire(self, kind: str, back: timedelta) -> int:
         fired = await self.timers.fire(
