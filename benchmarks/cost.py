@@ -8,6 +8,7 @@ history, retries or budget to keep.
 
 import asyncio
 import itertools
+import statistics
 import time
 from dataclasses import dataclass, field
 from typing import Final
@@ -48,19 +49,29 @@ class Ours:
     """Megabytes of each service after so many executions."""
     cpu: list[dict[str, float]] = field(default_factory=list)
     """Seconds of each service and server for 1,000 executions, slice by slice."""
+    lasted: list[float] = field(default_factory=list)
+    """Seconds for 1,000 executions, slice by slice."""
 
     def run(self, executions: int) -> float:
         """CPU seconds of all services for these."""
-        before = self._cpu()
+        before, began = self._cpu(), time.monotonic()
         turns = itertools.islice(itertools.cycle(self.places), executions)
         self.town.ask(self.workflow, [place.id for place in turns])
         self.asked += executions
         if not wait_until(self._is_done, seconds=_LONGEST_SECONDS):
             raise TimeoutError(f"not all of {self.asked} executions ended")
+        self.lasted.append(1_000 * (time.monotonic() - began) / executions)
         self.memory.append((self.asked, self._memory()))
         used = {name: seconds - before[name] for name, seconds in self._cpu().items()}
         self.cpu.append({name: 1_000 * each / executions for name, each in used.items()})
         return sum(used[name] for name in self._services())
+
+    def idle(self, seconds: float) -> float:
+        """Cores that all services use while there is nothing to do."""
+        before = self._cpu()
+        time.sleep(seconds)
+        after = self._cpu()
+        return sum(after[name] - before[name] for name in self._services()) / seconds
 
     def _is_done(self) -> bool:
         time.sleep(0.5)
@@ -102,6 +113,7 @@ def run(context: Context) -> list[Row]:
     ):
         ours = Ours(town, town.workflow(), places)
         ours.run(slice_of)  # what starts, warms up and fills caches is not counted
+        idle = ours.idle(context.pick(full=20.0, quick=10.0, tiny=1.0))
         found = town.stack.found
         place = RivalPlace(found.database_url, found.amqp_url, stub)
         pairs = measure_pairs(
@@ -116,10 +128,22 @@ def run(context: Context) -> list[Row]:
         "cost: CPU",
         Target(),
         unit="s/1,000",
-        note="all services; celery: create, look, download, COPY",
-        details={"cpu_by_slice": ours.cpu},
+        note=f"all services; idle they use {idle:.1%} of a core, {_idle_share(ours, idle):.0%} of"
+        " this; celery: create, look, download, COPY",
+        details={"cpu_by_slice": ours.cpu, "seconds_by_slice": ours.lasted, "idle_cores": idle},
     )
     return [cpu, _memory_row(warm, ours.memory)]
+
+
+def _idle_share(ours: Ours, idle: float) -> float:
+    """Of the CPU of a slice, what the services would have used with nothing to do."""
+    busy = [
+        sum(each for name, each in cpu.items() if name not in {"postgres", "rabbitmq"})
+        for cpu in ours.cpu
+    ]
+    return statistics.median(
+        idle * seconds / used for seconds, used in zip(ours.lasted, busy, strict=True)
+    )
 
 
 def _memory_row(
