@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 _DRIFT: Final = 200e-6
 """Seconds a second by which two clocks move apart at most; quartz makes a quarter of that."""
 
-_TRIPS: Final = 3.0
+_TRIPS: Final = 2.0
 _LONGEST_LEAD: Final = 0.060
 _SHARE_OF_THE_LAST: Final = 0.2
 
@@ -71,7 +71,7 @@ class Lead:
 
     @property
     def seconds(self) -> float:
-        """Several round trips of late, within reason."""
+        """Two round trips of late, within reason."""
         return min(_LONGEST_LEAD, _TRIPS * self._trip)
 
     def learn(self, trip: float) -> None:

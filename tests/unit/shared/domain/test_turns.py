@@ -95,8 +95,8 @@ def test_turns_are_wanted_earlier_where_answers_are_slow_but_within_reason() -> 
     for _ in range(50):
         lead.learn(2.0)
 
-    assert quick == pytest.approx(0.003, rel=0.01)
-    assert slow == pytest.approx(0.036, rel=0.01)
+    assert quick == pytest.approx(0.002, rel=0.01)
+    assert slow == pytest.approx(0.024, rel=0.01)
     assert lead.seconds < 0.1
 
 
