@@ -44,12 +44,15 @@ class DatabaseClock:
 
     def learn(self, told: float, *, asked_at: float, answered_at: float) -> None:
         """The database's clock stood at `told` at some moment between the two."""
-        drifted = abs(answered_at - self._at) * _DRIFT
-        least = max(self._least - drifted, told - answered_at)
-        most = min(self._most + drifted, told - asked_at)
-        if least > most:
-            least, most = told - answered_at, told - asked_at
-        self._least, self._most, self._at = least, most, answered_at
+        # As of the answer, up to which the clocks have drifted since `told`.
+        least_told = told - answered_at
+        most_told = told - asked_at + (answered_at - asked_at) * _DRIFT
+        drifted = (answered_at - self._at) * _DRIFT
+        self._least = max(self._least - drifted, least_told)
+        self._most = min(self._most + drifted, most_told)
+        if self._least > self._most:
+            self._least, self._most = least_told, most_told
+        self._at = answered_at
 
     def bounds_of(self, moment: float) -> tuple[float, float]:
         """Between which monotonic seconds that moment of the database's lies."""
