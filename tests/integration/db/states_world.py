@@ -7,11 +7,12 @@ lets the move end. So the interleavings are those of real processes, chosen one 
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count, permutations
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from asyncpg.transaction import Transaction
@@ -139,8 +140,7 @@ class World:
             actor.transaction = actor.database.own.transaction()
             await actor.transaction.start()
         actor.task = asyncio.ensure_future(self._make(actor))
-        await self._settle()
-        await self._compare(lines if is_quiet and not held else None)
+        await self._compare(await self._settle(), lines if is_quiet and not held else None)
 
     async def _end(self, actor: Actor, *, commits: bool) -> None:
         transaction, move = actor.transaction, actor.move
@@ -153,8 +153,7 @@ class World:
         else:
             await transaction.rollback()
         actor.transaction = actor.move = None
-        await self._settle()
-        await self._compare(None)
+        await self._compare(await self._settle(), None)
 
     async def _make(self, actor: Actor) -> None:
         assert actor.move is not None
@@ -162,12 +161,12 @@ class World:
         actor.ended_at = next(self.ticks)
         self.finished.append(actor)
 
-    async def _settle(self) -> None:
-        """Until every move is done or waits for somebody's lock."""
+    async def _settle(self) -> list[Model]:
+        """Until every move is done or waits for somebody's lock; what may then be committed."""
         async with asyncio.timeout(_PATIENCE_SECONDS):
             while not await self._is_settled():
                 pass
-        self._accept_outcomes()
+        return self._accept_outcomes()
 
     async def _is_settled(self) -> bool:
         running = [actor for actor in self.actors if actor.task is not None]
@@ -203,18 +202,20 @@ class World:
 
     # --- the model --------------------------------------------------------------------------
 
-    def _accept_outcomes(self) -> None:
-        """What has just ended must be explained by the model in some order of commits."""
+    def _accept_outcomes(self) -> list[Model]:
+        """What has just ended must be explained by the model in some order of commits.
+
+        Several orders may explain it; which one it was, only the database knows.
+        """
         finished, self.finished = self.finished, []
-        for order in permutations(finished):
-            model = self._explained(self.model, order)
-            if model is not None:
-                self.model = model
-                break
-        else:
-            told = [(a.move and a.move.name, a.outcome) for a in finished]
-            expected = [a.move and a.move.allowed(self.model) for a in finished]
-            raise AssertionError(f"the model does not allow {told}: {expected}")
+        possible = [
+            model
+            for order in permutations(finished)
+            for model in self._explained(self.model, order)
+        ]
+        told = [(a.move and a.move.name, a.outcome) for a in finished]
+        expected = [a.move and a.move.allowed(self.model) for a in finished]
+        assert possible, f"the model does not allow {told}: {expected}"
         for actor in finished:
             assert actor.move is not None
             self.is_blurred = self.is_blurred or not actor.move.is_exact
@@ -223,11 +224,13 @@ class World:
             self.tally[f"{actor.move.name}, {'refused' if is_refused else 'done'}"] += 1
             if actor.transaction is None:
                 actor.move = None
+        return possible
 
-    def _explained(self, model: Model, order: Sequence[Actor]) -> Model | None:
-        """The model after these, in this order; None if it does not allow what they answered."""
+    def _explained(self, model: Model, order: Sequence[Actor]) -> Iterator[Model]:
+        """The model after these, in this order; nothing if it does not allow their answers."""
         if not order:
-            return model
+            yield model
+            return
         move = order[0].move
         assert move is not None
         for before in (model, model.admitted(move.subject)):
@@ -237,12 +240,9 @@ class World:
             if order[0].transaction is None:
                 self._apply(after, order[0])
             # Whoever was admitted in an open transaction is so for that move alone.
-            explained = self._explained(
+            yield from self._explained(
                 model if order[0].transaction is not None else after, order[1:]
             )
-            if explained is not None:
-                return explained
-        return None
 
     def _apply(self, model: Model, actor: Actor) -> None:
         assert actor.move is not None
@@ -251,22 +251,28 @@ class World:
             if model.hints.get(instance, actor.began_at) < actor.began_at:
                 del model.hints[instance]
 
-    async def _compare(self, lines: dict[int, list[Any]] | None) -> None:
-        """The model describes what is committed, but for admissions, which follow rules."""
+    async def _compare(self, possible: list[Model], lines: dict[int, list[Any]] | None) -> None:
+        """One of the models is what is committed, but for admissions, which follow rules."""
         found = {row["id"]: State(*_members(row)) for row in await self.observer.fetch(_STATES)}
-        assert found.keys() == self.model.executions.keys()
-        admitted = []
-        for execution, state in found.items():
-            expected = self.model.executions[execution]
-            if expected.state == "queued" and state.state == "submitting":
-                admitted.append(execution)
-                expected = replace(expected, state="submitting", has_lease=True)
-            if expected != state and self._is_blurred(expected, state):
-                expected = state
-            assert state == expected, f"{execution} is {state}, the model says {expected}"
-            self.model.executions[execution] = state
+        differences = [self._difference(model, found) for model in possible]
+        assert "" in differences, differences[0]
+        self.model = possible[differences.index("")]
+        before, self.model.executions = self.model.executions, found
+        admitted = [each for each, state in found.items() if _was_admitted(before[each], state)]
         await self._judge_slots(admitted, lines)
         await self._judge_wakers()
+
+    def _difference(self, model: Model, found: dict[UUID, State]) -> str:
+        """In which the model is not what was found; empty if nothing."""
+        if model.executions.keys() != found.keys():
+            return f"{found.keys()} are there, the model says {model.executions.keys()}"
+        for execution, state in found.items():
+            expected = model.executions[execution]
+            if _was_admitted(expected, state):
+                expected = replace(expected, state="submitting", has_lease=True)
+            if expected != state and not self._is_blurred(expected, state):
+                return f"{execution} is {state}, the model says {expected}"
+        return ""
 
     def _is_blurred(self, expected: State, state: State) -> bool:
         """The rescuer passes over what somebody holds, so either may be true."""
@@ -367,6 +373,10 @@ select 'history differs', e.id from workflow_executions e
  where state <> (select to_state from execution_events v
                   where v.execution_id = e.id and to_state is not null order by id desc limit 1)
 """
+
+
+def _was_admitted(before: State, after: State) -> bool:
+    return before.state == "queued" and after.state == "submitting"
 
 
 def _members(row: Any) -> tuple[Any, ...]:

@@ -22,7 +22,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -87,7 +86,8 @@ place = st.integers(0, 99)
 who = st.integers(0, ACTORS - 1)
 held = st.sampled_from([False, False, True])
 """Whether the transaction stays open."""
-amc_ids = st.integers(0, 11).map("amc-{}".format)
+AMC_IDS = 12
+amc_ids = st.integers(0, AMC_IDS - 1).map("amc-{}".format)
 candidates = st.lists(amc_ids, max_size=3, unique=True)
 several = st.lists(place, min_size=1, max_size=4)
 SEEN = st.sampled_from(["pending", "running", "downloading", "failed", "cancelled"])
@@ -95,7 +95,12 @@ DOWNLOADING = ("renew", "postpone", "fail", "complete", "complete", "give_back")
 
 
 class Clerks(RuleBasedStateMachine):
-    """Several workers, and people, on one database."""
+    """Several workers, and people, on one database.
+
+    No rule has a precondition. Which of two that wait for a lock goes first, no seed decides, and
+    Hypothesis takes it for an error of ours if the same choices offer other rules the next time.
+    Whoever finds nothing to do does what leads there.
+    """
 
     runner: asyncio.Runner
     pool: Database
@@ -166,10 +171,11 @@ class Clerks(RuleBasedStateMachine):
 
     # --- transactions -----------------------------------------------------------------------
 
-    @precondition(lambda self: any(each.is_open for each in self.world.actors))
     @rule(at=place, commits=st.sampled_from([True, True, True, False]))
     def end_a_transaction(self, at: int, commits: bool) -> None:
         is_open = [each for each in self.world.actors if each.is_open]
+        if not is_open:
+            return
         actor = is_open[at % len(is_open)]
         if not commits:
             actor.outcome = None
@@ -205,11 +211,13 @@ class Clerks(RuleBasedStateMachine):
 
     # --- workers ----------------------------------------------------------------------------
 
-    @precondition(lambda self: self._executions("submitting"))
     @rule(actor=who, held=held, at=place, ways=several, made=amc_ids)
     def submit(self, actor: int, held: bool, at: int, ways: list[int], made: str) -> None:
         """The next things, or others, that a submitter does with an execution it holds."""
         executions = self._executions("submitting")
+        if not executions:
+            self.accept(actor, held, at=[at], number=at, key=None, timed=False)
+            return
         execution = executions[at % len(executions)]
         for number, way in enumerate(ways, start=1):
             found = self.world.model.executions[execution]
@@ -237,11 +245,13 @@ class Clerks(RuleBasedStateMachine):
             return others[way % len(others)]
         return moves.bind(claim, made) if found.has_intent else moves.record_intent(claim)
 
-    @precondition(lambda self: self._doubtful())
     @rule(actor=who, held=held, at=place, ways=several, seen=candidates)
     def settle(self, actor: int, held: bool, at: int, ways: list[int], seen: list[str]) -> None:
         """What a reconciler does with an execution in doubt."""
         executions = self._doubtful()
+        if not executions:
+            self._doubt(actor, held, at, ways)
+            return
         execution = executions[at % len(executions)]
         for number, way in enumerate(ways, start=1):
             claim = self._claim_of(execution, DoubtClaim)
@@ -257,15 +267,26 @@ class Clerks(RuleBasedStateMachine):
                 move = others[way % len(others)]
             self._make(actor, held and number == len(ways), move)
 
+    def _doubt(self, actor: int, held: bool, at: int, ways: list[int]) -> None:
+        """What leads to a doubt: an intent whose time passes."""
+        known = self.world.model.executions
+        intended = [each for each, found in known.items() if found.has_intent]
+        if intended:
+            self._end_lease(intended[at % len(intended)])
+        else:
+            self.submit(actor, held, at, ways, f"amc-{at % AMC_IDS}")
+
     def _doubtful(self) -> list[UUID]:
         known = self.world.model.executions
         return [each for each, found in known.items() if found.has_intent and found.is_settled]
 
-    @precondition(lambda self: self._executions("pending", "running"))
     @rule(actor=who, held=held, at=place, seen=st.lists(SEEN, min_size=1, max_size=4))
     def observe(self, actor: int, held: bool, at: int, seen: list[str]) -> None:
         known = self.world.model.executions
         there = self._executions("pending", "running")
+        if not there:
+            self.submit(actor, held, at, [at], f"amc-{at % AMC_IDS}")
+            return
         instance = known[there[at % len(there)]].instance
         told = [each for each in there if known[each].instance == instance]
         told += [each for each, found in known.items() if found.state in FINAL][:1]
@@ -285,7 +306,6 @@ class Clerks(RuleBasedStateMachine):
             self.dues[instance] = self.runner.run(self.pool.fetchval(query, str(instance)))
             self._make(actor, held, moves.begin_look(instance))
 
-    @precondition(lambda self: self._executions("downloading"))
     @rule(
         actor=who,
         held=held,
@@ -294,6 +314,9 @@ class Clerks(RuleBasedStateMachine):
     )
     def download(self, actor: int, held: bool, at: int, ways: list[str]) -> None:
         executions = self._executions("downloading")
+        if not executions:
+            self.observe(actor, held, at, ["downloading"])
+            return
         execution = executions[at % len(executions)]
         for number, way in enumerate(ways, start=1):
             claim = self._claim_of(execution, DownloadClaim)
@@ -305,10 +328,12 @@ class Clerks(RuleBasedStateMachine):
             )
             self._make(actor, held and number == len(ways), move)
 
-    @precondition(lambda self: self.claims)
     @rule(actor=who, held=held, at=place, way=place, amc_id=amc_ids)
     def awake_again(self, actor: int, held: bool, at: int, way: int, amc_id: str) -> None:
         """A worker that was given up for dead goes on where it stopped."""
+        if not self.claims:
+            self.submit(actor, held, at, [at], amc_id)
+            return
         claim = self.claims[at % len(self.claims)]
         match claim:
             case SubmissionClaim():
@@ -333,7 +358,6 @@ class Clerks(RuleBasedStateMachine):
 
     # --- people and rescuers ----------------------------------------------------------------
 
-    @precondition(lambda self: self.world.model.executions)
     @rule(actor=who, held=held, at=place, way=place)
     def intervene(self, actor: int, held: bool, at: int, way: int) -> None:
         open_ones = self._executions("queued", "submitting", "pending", "running", "downloading")
@@ -357,12 +381,14 @@ class Clerks(RuleBasedStateMachine):
 
     # --- time -------------------------------------------------------------------------------
 
-    @precondition(lambda self: self._executions("submitting", "downloading"))
     @rule(at=place)
     def a_lease_ends(self, at: int) -> None:
-        """And, if it is in doubt, its settle time as well."""
         executions = self._executions("submitting", "downloading")
-        execution = executions[at % len(executions)]
+        if executions:
+            self._end_lease(executions[at % len(executions)])
+
+    def _end_lease(self, execution: UUID) -> None:
+        """And, if it is in doubt, its settle time as well."""
         found = self.world.model.executions[execution]
         query = SETTLED if found.has_intent else LEASE_OVER
         if self._passes(query, execution):
@@ -370,10 +396,11 @@ class Clerks(RuleBasedStateMachine):
                 found, is_expired=True, is_settled=found.has_intent
             )
 
-    @precondition(lambda self: self.world.model.full)
     @rule(at=place)
     def amc_has_room_again(self, at: int) -> None:
         instances = sorted(self.world.model.full)
+        if not instances:
+            return
         instance = instances[at % len(instances)]
         if self._passes(NO_LONGER_FULL, instance):
             self.world.model.full.discard(instance)
