@@ -181,7 +181,14 @@ select amc_execution_id from stray_executions
  where instance_id = $1 and amc_execution_id = any($2::text[])
 
 -- name: give_up_attempt
-select give_up_attempt_v1($1, $2)
+-- Who was to be cancelled has ended with this, and a queue timeout kept for it ends as well.
+with given_up as materialized (
+  select give_up_attempt_v1($1, $2) as outcome
+), disarmed as (
+  delete from timers t using given_up g
+   where g.outcome = 'cancelled' and t.kind = 'expire_execution' and t.key = $1::uuid::text
+)
+select outcome from given_up
 
 -- name: postpone_reconciliation
 -- AMC could not be asked: the doubt stays, and so do the slot and the intent.

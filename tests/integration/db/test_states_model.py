@@ -47,7 +47,8 @@ STEPS = 80
 ACTORS = 3
 # Small tables are emptied faster by DELETE than by TRUNCATE.
 EMPTIED = (
-    "workflow_executions", "execution_events", "submission_attempts", "stray_executions", "timers",
+    "stored_results", "workflow_executions", "execution_events", "submission_attempts",
+    "stray_executions", "timers", "result_parts",
     "outbox", "idempotency_keys", "amc_workflows", "instance_gates", "account_gates",
     "rate_budgets", "amc_instances", "amc_accounts", "credentials",
 )  # fmt: skip
