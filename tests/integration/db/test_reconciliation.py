@@ -17,6 +17,7 @@ from tests.integration.builders import (
     MadeInstance,
     MadeWorkflow,
     accept,
+    accept_and_admit,
     commands,
     gathered,
     make_execution,
@@ -222,6 +223,25 @@ async def test_a_doubt_with_a_cancellation_ends_cancelled_and_hands_its_slot_on(
 
     assert outcome == "cancelled"
     assert await states_of(database, [claim.execution_id, waiting]) == ["cancelled", "submitting"]
+
+
+async def test_a_doubt_that_ends_cancelled_leaves_no_queue_timeout(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    submissions = Submissions(database)
+    (execution,) = await accept_and_admit(
+        database, make_request(instance, workflow, queue_timeout_seconds=3600)
+    )
+    claim = await submissions.claim_for_submission(execution, lease=MINUTE)
+    await submissions.record_intent(
+        claim, timeout_seconds=22_000, settle_time=timedelta(0), lease=timedelta(0)
+    )
+    doubt = await submissions.claim_for_reconciliation(execution, lease=MINUTE)
+    await Control(database).request_cancel(execution, by="anna")
+
+    await submissions.give_up_attempt(doubt)
+
+    assert await timer_in(database, "expire_execution", execution) is None
 
 
 async def test_who_was_overtaken_gives_nothing_up(

@@ -43,6 +43,8 @@ from tests.integration.db.states_world import Actor, OnConnection, World, own_co
 CLAIMS = (SubmissionClaim, DoubtClaim, DownloadClaim, PollClaim)
 
 EXAMPLES = int(os.environ.get("AMCFLOW_MODEL_EXAMPLES", "15"))
+IS_HUNT = "AMCFLOW_MODEL_EXAMPLES" in os.environ
+REACHED = {"bind", "observe", "request_cancel", "requeue", "claim_for_reconciliation"}
 STEPS = 80
 ACTORS = 3
 # Small tables are emptied faster by DELETE than by TRUNCATE.
@@ -442,24 +444,31 @@ async def opened(url: str, stack: AsyncExitStack) -> type[Clerks]:
     return OnThisDatabase
 
 
+def hunt(machine: type[Clerks], *, examples: int, derandomize: bool) -> None:
+    """So many examples; AssertionError at the first that the judge complains of."""
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=derandomize,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+            phases=(Phase.explicit, Phase.generate),
+        ),
+    )
+
+
 def test_the_repositories_do_what_the_model_says(database_url: str) -> None:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         machine = runner.run(opened(database_url, stack))
         machine.runner = runner
-        run_state_machine_as_test(
-            machine,
-            settings=settings(
-                max_examples=EXAMPLES,
-                stateful_step_count=STEPS,
-                deadline=None,
-                derandomize="AMCFLOW_MODEL_EXAMPLES" not in os.environ,
-                suppress_health_check=list(HealthCheck),
-                print_blob=True,
-                phases=(Phase.explicit, Phase.generate),
-            ),
-        )
+        hunt(machine, examples=EXAMPLES, derandomize=not IS_HUNT)
         runner.run(stack.aclose())
     done = {what.removesuffix(", done") for what in TALLY if what.endswith(", done")}
-    assert done >= {"bind", "observe", "request_cancel", "requeue", "claim_for_reconciliation"}
+    # A hunt may miss one of them by its luck.
+    assert IS_HUNT or done >= REACHED, REACHED - done
     assert TALLY["waits for a lock"] > EXAMPLES
