@@ -55,6 +55,8 @@ class Driver:
     book: ClientBook = field(default_factory=ClientBook)
     problems: list[str] = field(default_factory=list)
     """Answers that no client should ever get."""
+    enough: threading.Event = field(default_factory=threading.Event)
+    """What was not asked for by then is not asked for any more."""
     _http: httpx.Client = field(init=False)
     _begun: float = field(init=False)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -92,7 +94,8 @@ class Driver:
     # --- asking -----------------------------------------------------------------------------
 
     def _ask(self, ask: Ask) -> None:
-        self._until(ask.at)
+        if not self._comes(ask.at):
+            return
         if ask.door == "queue":
             asyncio.run(self._ask_by_queue(ask))
         else:
@@ -201,7 +204,8 @@ class Driver:
             threading.Event().wait(0.3)
 
     def _change_limit(self, change: LimitChange) -> None:
-        self._until(change.at)
+        if not self._comes(change.at):
+            return
         place, asked_at = self.places[change.instance], time.time()
         body = {"max_concurrent_executions": change.limit}
         answer = self._insist("PATCH", f"/instances/{place.id}", body)
@@ -285,8 +289,9 @@ class Driver:
         urls = self.town.stack.api_urls
         return self._http.request(method, f"{urls[turn % len(urls)]}/api/v1{path}", **more)
 
-    def _until(self, at: float) -> None:
-        threading.Event().wait(max(0.0, self._begun + at - time.monotonic()))
+    def _comes(self, at: float) -> bool:
+        """Waits for this moment; False if there was enough before it."""
+        return not self.enough.wait(max(0.0, self._begun + at - time.monotonic()))
 
 
 async def _hear(

@@ -97,7 +97,7 @@ def _park_a_download(scene: Scene) -> None:
 
 
 def _move_everything(scene: Scene) -> None:
-    _rules(Rule("503", FILES, None, 1, 40))(scene)
+    _rules(Rule("503", FILES, None, 1, 40), _LOST_ANSWERS)(scene)
     _compare(scene)
     _park_a_download(scene)
     _park_and_redrive(scene)
@@ -141,41 +141,34 @@ _LOST_ANSWERS = Rule("drop-after", CREATE, "POST", 1, 6)
 
 KILLED = (
     Pass(
-        "accepting",
+        "submitting",
         _at(
             P.ACCEPT_BEFORE_COMMIT, P.ACCEPT_COMMITTED, P.ADMIT_COMMITTED,
             P.INTAKE_ACCEPTED, P.INTAKE_ANSWERED,
-        ),
-        (*asked(SHORT, 10), *asked(SHORT, 4, first=0.7, every=1, door="queue")),
-    ),
-    Pass(
-        "submitting",
-        _at(
             P.SUBMIT_CLAIMED, P.SUBMIT_WORKFLOW_CREATED, P.SUBMIT_WORKFLOW_KNOWN,
             P.SUBMIT_PERMIT_BOOKED, P.SUBMIT_INTENDED, P.SUBMIT_SENT, P.SUBMIT_ANSWERED,
             P.SUBMIT_REFUSED, P.SUBMIT_BOUND,
             P.RESCUE_COMMITTED,
         ),
-        (*asked(SHORT, 6), *asked(PARTS, 4), *asked(FRESH, 2, first=2)),
+        (
+            *asked(SHORT, 12), *asked(PARTS, 4), *asked(FRESH, 2, first=2),
+            *asked(SHORT, 4, first=0.7, every=1, door="queue"),
+        ),
         provoke=_rules(Rule("429", CREATE, "POST", 1, 2)),
     ),
     Pass(
-        "settling",
+        "moving",
         _at(
             P.RECONCILE_CLAIMED, P.RECONCILE_LISTED, P.RECONCILE_BEFORE_COMMIT,
             P.RECONCILE_RECORDED,
+            P.RELAY_CLAIMED, P.RELAY_CONFIRMED, P.TIMER_FIRED, P.CONSUMER_RECEIVED,
+            P.CONSUMER_PARKED, P.TELL_READ, P.TELL_PUBLISHED, P.DEAD_LETTER_RECORDED,
+            P.DEAD_LETTER_ENDED, P.REDRIVE_COMMITTED, P.COMPARE_CLAIMED, P.COMPARE_LISTED,
+            P.COMPARE_RECORDED,
         ),
-        asked(SHORT, 8),
-        provoke=_rules(_LOST_ANSWERS),
-    ),
-    Pass(
-        "following",
-        _at(
-            P.POLL_CLAIMED, P.POLL_LISTED, P.POLL_OBSERVED, P.POLL_FINISHED, P.DOWNLOAD_CLAIMED,
-            P.DOWNLOAD_ACKNOWLEDGED, P.DOWNLOAD_SPOOLED, P.DOWNLOAD_COPYING,
-            P.DOWNLOAD_BEFORE_COMMIT, P.DOWNLOAD_COMMITTED,
-        ),
-        asked(PARTS, 12),
+        (*asked(SHORT, 8), *asked(PARTS, 8)),
+        provoke=_move_everything,
+        expected_errors=frozenset({"handler_failed"}),
     ),
     Pass(
         "cancelling",
@@ -187,58 +180,64 @@ KILLED = (
         provoke=_tokens_expire,
     ),
     Pass(
-        "moving",
-        _at(
-            P.RELAY_CLAIMED, P.RELAY_CONFIRMED, P.TIMER_FIRED, P.CONSUMER_RECEIVED,
-            P.CONSUMER_PARKED, P.TELL_READ, P.TELL_PUBLISHED, P.DEAD_LETTER_RECORDED,
-            P.DEAD_LETTER_ENDED, P.REDRIVE_COMMITTED, P.COMPARE_CLAIMED, P.COMPARE_LISTED,
-            P.COMPARE_RECORDED,
-        ),
-        asked(PARTS, 8),
-        provoke=_move_everything,
-        expected_errors=frozenset({"handler_failed"}),
-    ),
-    Pass(
         "straying",
-        _at(P.STRAY_ANSWERED, P.CONSUMER_POSTPONED, P.TIMER_TAKEN, P.TIMER_DONE),
-        asked(LONG, 2, every=3),
+        _at(
+            P.STRAY_ANSWERED, P.CONSUMER_POSTPONED, P.TIMER_TAKEN, P.TIMER_DONE,
+            P.POLL_CLAIMED, P.POLL_LISTED, P.POLL_OBSERVED, P.POLL_FINISHED, P.DOWNLOAD_CLAIMED,
+            P.DOWNLOAD_ACKNOWLEDGED, P.DOWNLOAD_SPOOLED, P.DOWNLOAD_COPYING,
+            P.DOWNLOAD_BEFORE_COMMIT, P.DOWNLOAD_COMMITTED,
+        ),
+        # The first two creates are those that come late.
+        (*asked(LONG, 2, every=3), *asked(PARTS, 12, first=5)),
         provoke=_rules(_MARKED_LATE, Rule("503", _CANCEL, "PUT", 1, 12)),
         aftermath_seconds=4,
         strays=2,
     ),
 )  # fmt: skip
 
-
-def _frozen(
-    name: str, *points: P | Place, provoke: Provocation = lambda _: None, workflow: int = PARTS
-) -> Pass:
-    """One process of a service at a time, so that the other takes its work over meanwhile."""
-    places = tuple(each if isinstance(each, Place) else Place(each) for each in points)
-    asks = (*asked(workflow, 5), *asked(FRESH, 1, first=0.6))
-    return Pass(f"zombie {name}", places, asks, action="stop", provoke=provoke)
-
+_SUPPLY = asked(PARTS, 80, every=1.5)
+"""Work for longer than the lines of a pass need; no more is asked for than they do."""
+_LINES_SECONDS = 115.0
 
 FROZEN = (
-    _frozen(
-        "1", P.SUBMIT_CLAIMED, P.POLL_CLAIMED, P.DOWNLOAD_CLAIMED, Place(P.RELAY_CLAIMED, "api")
+    Pass(
+        "zombies submitting",
+        (),
+        (*asked(FRESH, 2, first=0.3), *_SUPPLY),
+        action="stop",
+        lines=(
+            (
+                Place(P.SUBMIT_WORKFLOW_CREATED), Place(P.SUBMIT_CLAIMED),
+                Place(P.SUBMIT_WORKFLOW_KNOWN), Place(P.SUBMIT_ANSWERED),
+                Place(P.SUBMIT_REFUSED, provoke=_rules(Rule("429", CREATE, "POST", 1, 1))),
+                Place(P.COMPARE_CLAIMED, provoke=_compare),
+                Place(P.COMPARE_LISTED, provoke=_compare),
+            ),
+            _at(P.POLL_CLAIMED, P.POLL_LISTED),
+            _at(P.DOWNLOAD_CLAIMED, P.DOWNLOAD_ACKNOWLEDGED, P.DOWNLOAD_SPOOLED),
+            (Place(P.RELAY_CLAIMED, "api"),),
+            (Place(P.REFRESH_CLAIMED, provoke=_tokens_expire),),
+        ),
+        patience_seconds=_LINES_SECONDS,
     ),
-    _frozen(
-        "2", P.SUBMIT_WORKFLOW_CREATED, P.POLL_LISTED, P.DOWNLOAD_ACKNOWLEDGED,
-        Place(P.RELAY_CONFIRMED, "api"),
+    Pass(
+        "zombies settling",
+        (),
+        _SUPPLY,
+        action="stop",
+        lines=(
+            _at(
+                P.SUBMIT_PERMIT_BOOKED, P.SUBMIT_INTENDED, P.SUBMIT_SENT,
+                P.RECONCILE_CLAIMED, P.RECONCILE_LISTED, P.RECONCILE_BEFORE_COMMIT,
+            ),
+            _at(P.POLL_OBSERVED),
+            _at(P.DOWNLOAD_COPYING, P.DOWNLOAD_BEFORE_COMMIT),
+            (Place(P.RELAY_CONFIRMED, "api"),),
+            (Place(P.REFRESH_ANSWERED, provoke=_tokens_expire),),
+        ),
+        provoke=_rules(Rule("drop-after", CREATE, "POST", 1, 80)),
+        patience_seconds=_LINES_SECONDS,
     ),
-    _frozen("3", P.SUBMIT_WORKFLOW_KNOWN, P.POLL_OBSERVED, P.DOWNLOAD_SPOOLED),
-    _frozen("4", P.SUBMIT_PERMIT_BOOKED, P.DOWNLOAD_COPYING),
-    _frozen("5", P.SUBMIT_INTENDED, P.DOWNLOAD_BEFORE_COMMIT),
-    _frozen("6", P.SUBMIT_SENT),
-    _frozen("7", P.SUBMIT_ANSWERED),
-    _frozen("8", P.SUBMIT_REFUSED, provoke=_rules(Rule("429", CREATE, "POST", 1, 2))),
-    _frozen("9", P.RECONCILE_CLAIMED, provoke=_rules(_LOST_ANSWERS)),
-    _frozen("10", P.RECONCILE_LISTED, provoke=_rules(_LOST_ANSWERS)),
-    _frozen("11", P.RECONCILE_BEFORE_COMMIT, provoke=_rules(_LOST_ANSWERS)),
-    _frozen("12", P.COMPARE_CLAIMED, provoke=_compare),
-    _frozen("13", P.COMPARE_LISTED, provoke=_compare),
-    _frozen("14", P.REFRESH_CLAIMED, provoke=_tokens_expire),
-    _frozen("15", P.REFRESH_ANSWERED, provoke=_tokens_expire),
 )  # fmt: skip
 
 ALONE = tuple(

@@ -73,6 +73,8 @@ class Plan:
     """Of a pass over stop points, which no seed decides."""
     only: str | None = None
     """The one fault that was asked for, instead of those of the seed."""
+    asks_until_healed: bool = False
+    """The requests are there for the faults to strike: none is made after the last fault."""
 
     @property
     def executions(self) -> int:

@@ -70,9 +70,9 @@ class Report:
         yield f"\n{'invariant':<32}{'checks':>9}{'violations':>12}"
         for name, (checks, violations) in self._invariants().items():
             yield f"{name:<32}{checks:>9}{violations:>12}"
-        yield f"\n{'recovery after':<20}{'times':>7}{'median s':>10}{'max s':>8}"
+        yield f"\n{'recovery after':<34}{'times':>7}{'median s':>10}{'max s':>8}"
         for name, seconds in sorted(self._recoveries().items()):
-            yield f"{name:<20}{len(seconds):>7}{median(seconds):>10.1f}{max(seconds):>8.1f}"
+            yield f"{name:<34}{len(seconds):>7}{median(seconds):>10.1f}{max(seconds):>8.1f}"
         bad = [_called(judged) for judged in self.rounds if not judged.is_sound]
         yield (
             f"\n{len(self.rounds)} rounds, {self._executions()} executions,"
@@ -95,7 +95,7 @@ class Report:
                 {
                     "seed": judged.seed,
                     "pass": judged.outcome.plan.name,
-                    "executions": judged.outcome.plan.executions,
+                    "executions": judged.outcome.executions,
                     "seconds": judged.outcome.seconds,
                     "rest_seconds": judged.outcome.rest_seconds,
                     "unrest": judged.outcome.unrest,
@@ -108,7 +108,7 @@ class Report:
         }
 
     def _executions(self) -> int:
-        return sum(judged.outcome.plan.executions for judged in self.rounds)
+        return sum(judged.outcome.executions for judged in self.rounds)
 
     def _faults(self) -> dict[str, tuple[int, int]]:
         """In how many rounds each struck, and how often."""
@@ -151,8 +151,10 @@ class Report:
         found: dict[str, list[float]] = defaultdict(list)
         for judged in self.rounds:
             for fault in judged.outcome.faults:
-                if fault.recovers is not None and fault.recoveries:
-                    found[fault.recovers] += fault.recoveries
+                if fault.recoveries:
+                    found[f"{fault.recovers}, all are ready"] += fault.recoveries
+                if fault.moved_on:
+                    found[f"{fault.recovers}, work moves on"] += fault.moved_on
         return found
 
 
@@ -167,7 +169,7 @@ def lines_of(judged: Judged) -> Iterator[str]:
     rest = "never" if outcome.rest_seconds is None else f"{outcome.rest_seconds:.1f} s"
     verdict = "sound" if judged.is_sound else "NOT SOUND"
     yield (
-        f"{_called(judged):<10}  {outcome.plan.executions:>4} executions"
+        f"{_called(judged):<10}  {outcome.executions:>4} executions"
         f"  rest {rest:>7}  round {outcome.seconds:>5.1f} s  {verdict}  [{faults}]"
     )
     if (outcome.rest_seconds or 0) > _LONG_REST_SECONDS:

@@ -40,6 +40,9 @@ class Struck:
     detail: str
     recovers: Recovery | None
     recoveries: tuple[float, ...]
+    """Seconds until all were ready."""
+    moved_on: tuple[float, ...]
+    """Of each execution that workers had in hand, the seconds until its next move."""
     at_points: tuple[tuple[str, str], ...]
 
 
@@ -59,6 +62,11 @@ class Outcome:
     unrest: dict[str, float]
     """What kept it from rest, until when."""
     seconds: float
+
+    @property
+    def executions(self) -> int:
+        """How many the client knows to be accepted."""
+        return len({each.execution for each in self.book.accepted})
 
 
 def fault_of(plan: FaultPlan) -> Fault:
@@ -160,22 +168,25 @@ class Round:
                 future.result()
             self._healed = time.monotonic()
             self.town.heal()
+            if self.plan.asks_until_healed:
+                driver.enough.set()
             driving.result()
 
     def _striking(self, scene: Scene, plan: FaultPlan, fault: Fault) -> Callable[[], None]:
         def strike() -> None:
             threading.Event().wait(plan.at)
             try:
-                begun = time.monotonic()
+                begun, struck_at = time.monotonic(), time.time()
                 fault.begin(scene)
                 threading.Event().wait(plan.lasts - (time.monotonic() - begun))
             finally:
                 fault.end(scene)
             if fault.recovers is not None and fault.strikes and not fault.measures_itself:
-                ended = time.monotonic()
+                ended, back_at = time.monotonic(), time.time()
                 assert self.town.all_ready(within=90), f"not all work again after {plan.name}"
-                since = begun if fault.recovers == "worker kill" else ended
-                fault.recoveries.append(time.monotonic() - since)
+                is_kill = fault.recovers == "worker kill"
+                fault.recoveries.append(time.monotonic() - (begun if is_kill else ended))
+                fault.back_at = struck_at if is_kill else back_at
 
         return strike
 
@@ -230,10 +241,17 @@ class Round:
                 fault.detail,
                 fault.recovers,
                 tuple(fault.recoveries),
+                (*fault.moved_on, *self._moved_on(fault.back_at)),
                 fault.at_points,
             )
             for plan, fault in zip(self.plan.faults, faults, strict=True)
         ]
+
+    def _moved_on(self, since: float | None) -> tuple[float, ...]:
+        """Seconds until each execution that was in a worker's hands left its state."""
+        ids = [place.id for place in self.places]
+        rows = [] if since is None else self.town.sql(_MOVED_ON, ids, since)
+        return tuple(row["seconds"] for row in rows)
 
     def _read_results(self, driver: Driver) -> None:
         rows = self.town.sql(
@@ -275,3 +293,19 @@ select 'a comparison that is ' || r.status from reconciliations r
  where i.amc_instance_id = any($1) and r.status in ('waiting', 'running')
  limit 20
 """
+
+_MOVED_ON = """
+with before as (
+  select distinct on (v.execution_id) v.execution_id, v.to_state from execution_events v
+    join workflow_executions e on e.id = v.execution_id
+    join amc_instances i on i.id = e.instance_id
+   where i.amc_instance_id = any($1) and v.to_state is not null and v.at <= to_timestamp($2::float8)
+   order by v.execution_id, v.id desc
+)
+select extract(epoch from min(v.at))::float8 - $2 as seconds from before b
+  join execution_events v on v.execution_id = b.execution_id
+ where b.to_state in ('submitting', 'downloading') and v.from_state is not null
+   and v.at > to_timestamp($2::float8)
+ group by b.execution_id
+"""
+"""Not of those that are queued or at AMC: others decide how long they stay there."""

@@ -27,12 +27,18 @@ PATIENCE_SECONDS = 45.0
 Provocation = Callable[[Scene], None]
 
 
+def _nothing(_scene: Scene) -> None:
+    """The work comes by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A stop point, and the one service that is to be struck there if it matters."""
 
     point: StopPoint
     service: str = ""
+    provoke: Provocation = _nothing
+    """Called when it is armed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,13 @@ class Pass:
 
     name: str
     places: tuple[Place, ...]
+    """Armed at once."""
     asks: tuple[Ask, ...]
     action: Action = "kill"
-    provoke: Provocation = lambda _: None
+    lines: tuple[tuple[Place, ...], ...] = ()
+    """Armed one after the other, each when whoever was struck before it goes on; one line for
+    each service, so that of its two processes one is always awake."""
+    provoke: Provocation = _nothing
     """Called when the points are armed, while the work is being asked for."""
     aftermath_seconds: float = 0.0
     strays: int = 0
@@ -52,9 +62,13 @@ class Pass:
     patience_seconds: float = PATIENCE_SECONDS
 
     @property
+    def all_places(self) -> tuple[Place, ...]:
+        return (*self.places, *(place for line in self.lines for place in line))
+
+    @property
     def is_alone(self) -> bool:
         """One kill, one execution."""
-        return self.action == "kill" and len(self.places) == len(self.asks) == 1
+        return self.action == "kill" and len(self.all_places) == len(self.asks) == 1
 
     @property
     def plan(self) -> Plan:
@@ -66,6 +80,7 @@ class Pass:
             workflows=WORKFLOWS,
             asks=self.asks,
             faults=(FaultPlan(f"{self.action} at stop points", 0, 0, 0),),
+            asks_until_healed=bool(self.lines),
         )
 
 
@@ -99,28 +114,31 @@ def asked(
 class Sweep(Fault):
     """Whoever comes first to each of the given places is struck there, once."""
 
-    recovers: ClassVar[Recovery | None] = "kill, its work"
+    recovers: ClassVar[Recovery | None] = "kill at a stop point"
     measures_itself: ClassVar[bool] = True
     given: Pass = field(kw_only=True)
     _before: set[Strike] = field(default_factory=set, init=False)
     _woken: set[Strike] = field(default_factory=set, init=False)
+    _lines: list[list[Place]] = field(default_factory=list, init=False)
+    """What is left of each line; its head is armed."""
 
     def __post_init__(self) -> None:
         self.aftermath_seconds = self.given.aftermath_seconds
-        self.sentence = f"{self.given.action} at {len(self.given.places)} stop points"
+        self.sentence = f"{self.given.action} at {len(self.given.all_places)} stop points"
+        self._lines = [list(line) for line in self.given.lines]
 
     def begin(self, scene: Scene) -> None:
         self._since = time.time()
         self._before = set(scene.town.stop_points.struck())
         scene.circumstances.strays_made += self.given.strays
         scene.circumstances.expected_errors |= self.given.expected_errors
-        for place in self.given.places:
-            scene.town.stop_points.arm(place.point, self.given.action, service=place.service)
+        for place in (*self.given.places, *(line[0] for line in self._lines)):
+            self._arm(scene, place)
         self.given.provoke(scene)
         wait_until(lambda: self._is_done(scene), seconds=self.given.patience_seconds)
 
     def end(self, scene: Scene) -> None:
-        for place in self.given.places:
+        for place in self.given.all_places:
             scene.town.stop_points.disarm(place.point, service=place.service)
         struck, missing = self._struck(scene), self._missing(scene)
         self.strikes = len(struck)
@@ -134,7 +152,11 @@ class Sweep(Fault):
         """With one execution only, it is known whose work was struck, and when it moves on."""
         if self.given.is_alone:
             for strike in self._struck(scene):
-                self.recoveries += _until_moved_on(scene, scene.town.stop_points.when(strike))
+                self.moved_on += _until_moved_on(scene, scene.town.stop_points.when(strike))
+
+    def _arm(self, scene: Scene, place: Place) -> None:
+        scene.town.stop_points.arm(place.point, self.given.action, service=place.service)
+        place.provoke(scene)
 
     def _is_done(self, scene: Scene) -> bool:
         """All were struck, and none of them stands still.
@@ -145,7 +167,18 @@ class Sweep(Fault):
         if self.given.action == "stop":
             for strike in self._asleep(scene):
                 self._wake_in_time(scene, strike)
+        for line in self._lines:
+            self._move_on(scene, line)
         return not self._missing(scene) and not self._asleep(scene)
+
+    def _move_on(self, scene: Scene, line: list[Place]) -> None:
+        """The next of the line, once whoever was struck at its head is awake, or was killed."""
+        asleep = {each.point for each in self._asleep(scene)}
+        struck = {each.point for each in self._struck(scene)}
+        if line and line[0].point in struck - asleep:
+            del line[0]
+            if line:
+                self._arm(scene, line[0])
 
     def _asleep(self, scene: Scene) -> list[Strike]:
         is_freezing = self.given.action == "stop"
@@ -159,13 +192,13 @@ class Sweep(Fault):
             note_zombies(scene, self._since, 1)
 
     def _struck(self, scene: Scene) -> list[Strike]:
-        points = {place.point for place in self.given.places}
+        points = {place.point for place in self.given.all_places}
         new = [each for each in scene.town.stop_points.struck() if each not in self._before]
         return [each for each in new if each.point in points]
 
     def _missing(self, scene: Scene) -> list[str]:
         struck = {each.point for each in self._struck(scene)}
-        return [place.point for place in self.given.places if place.point not in struck]
+        return [place.point for place in self.given.all_places if place.point not in struck]
 
 
 def _until_moved_on(scene: Scene, struck_at: float) -> list[float]:
@@ -187,5 +220,6 @@ def sweep(town: Town, given: Pass) -> Judged:
 
 def uncovered(passes: Sequence[Pass]) -> set[StopPoint]:
     """Points of the code that no pass kills at."""
-    killed = {place.point for each in passes if each.action == "kill" for place in each.places}
+    kills = [each for each in passes if each.action == "kill"]
+    killed = {place.point for each in kills for place in each.all_places}
     return set(StopPoint) - killed

@@ -31,7 +31,8 @@ class DatabaseKilled(Fault):
 
     def end(self, scene: Scene) -> None:
         scene.town.postgres.start()
-        self.recoveries.append(_seconds_until_all_work(scene))
+        self.back_at = time.time()
+        self.recoveries.append(_seconds_until_all_are_ready(scene))
         excuse(scene, self._since, "no database")
 
 
@@ -52,11 +53,12 @@ class DatabaseRestarted(Fault):
 
     def end(self, scene: Scene) -> None:
         scene.town.postgres.start()
-        self.recoveries.append(_seconds_until_all_work(scene))
+        self.back_at = time.time()
+        self.recoveries.append(_seconds_until_all_are_ready(scene))
         excuse(scene, self._since, "no database")
 
 
-def _seconds_until_all_work(scene: Scene) -> float:
+def _seconds_until_all_are_ready(scene: Scene) -> float:
     since = time.monotonic()
     scene.town.all_ready(within=30)
     return time.monotonic() - since

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from tests.chaos.books import Circumstances, Span
 from tests.chaos.town import Place, Town
 
-Recovery = Literal["worker kill", "broker restart", "database restart", "kill, its work"]
+Recovery = Literal["worker kill", "broker restart", "database restart", "kill at a stop point"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,11 @@ class Fault(ABC):
     detail: str = field(default="", init=False)
     """Who or what was struck, for the line of the round."""
     recoveries: list[float] = field(default_factory=list, init=False)
-    """Seconds that it measured itself, under the heading of `recovers`."""
+    """Seconds until all were ready, under the heading of `recovers`."""
+    moved_on: list[float] = field(default_factory=list, init=False)
+    """Seconds until struck work moved on, where the fault knows whose it was."""
+    back_at: float | None = field(default=None, init=False)
+    """When what was broken was there again; for a kill, when it struck. Seconds since 1970."""
     at_points: tuple[tuple[str, str], ...] = field(default=(), init=False)
     """What was done to processes at stop points: an action and the point, for each."""
 
