@@ -6,7 +6,7 @@ Leaves with 1 if an invariant was violated; the line of that round says how to s
 import logging
 import sys
 import warnings
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 from deploy.local.paths import HOME
@@ -20,7 +20,7 @@ from tests.chaos.sweep import sweep
 from tests.chaos.town import running_town
 
 FOLDER = HOME / "chaos"
-_ALONE_SEED = 41
+_LEFT_OVER_SEED = 41
 
 
 def main() -> int:
@@ -32,7 +32,7 @@ def main() -> int:
     report = Report(FOLDER / "logs", wanted=DECK if given.every_fault else ())
     plans = [
         plan_of(seed, DECK, only=only)
-        for only in given.only or [None]
+        for only in given.only or [()]
         for seed in range(given.seed, given.seed + given.rounds)
     ]
     with scratch_folder() as folder, running_town(folder, report.logs) as town:
@@ -40,8 +40,11 @@ def main() -> int:
             report.add(sweep(town, PASSES[name]))
         for plan in plans:
             report.add(play(town, plan, search=plan is plans[-1]))
+        for faults in _pairs(report.unstruck):
+            report.add(play(town, plan_of(_LEFT_OVER_SEED, DECK, only=faults)))
+        # What the other of its pair kept from striking.
         for fault in report.unstruck:
-            report.add(play(town, plan_of(_ALONE_SEED, DECK, only=fault)))
+            report.add(play(town, plan_of(_LEFT_OVER_SEED, DECK, only=(fault,))))
     report.close(FOLDER)
     return 0 if report.is_sound else 1
 
@@ -50,6 +53,17 @@ def _passes(given: Namespace) -> Sequence[str]:
     if given.stop_points is None:
         return ()
     return (given.stop_points or SWEEP) * given.times
+
+
+def _pairs(faults: Sequence[str]) -> Sequence[Sequence[str]]:
+    return [faults[at : at + 2] for at in range(0, len(faults), 2)]
+
+
+def _together(given: str) -> tuple[str, ...]:
+    names = tuple(given.split("+"))
+    if unknown := sorted(set(names) - FAULTS.keys()):
+        raise ArgumentTypeError(f"no fault is called {', '.join(unknown)}: {', '.join(FAULTS)}")
+    return names
 
 
 def _read_arguments() -> Namespace:
@@ -64,12 +78,12 @@ def _read_arguments() -> Namespace:
         help="strikes each stop point first, or those of these passes",
     )
     parser.add_argument(
-        "--only", nargs="+", metavar="FAULT", choices=sorted(FAULTS), help="each of these, alone"
+        "--only", nargs="+", metavar="FAULT", type=_together, help="each of these alone; a+b: both"
     )
     parser.add_argument(
         "--every-fault",
         action="store_true",
-        help="what no seed struck with is played alone; it must strike then",
+        help="what no seed struck with is played in rounds of its own; it must strike then",
     )
     parser.add_argument("--times", type=int, default=1, help="so often each pass")
     given = parser.parse_args()

@@ -71,8 +71,8 @@ class Plan:
     limits: tuple[LimitChange, ...] = field(default=())
     name: str = ""
     """Of a pass over stop points, which no seed decides."""
-    only: str | None = None
-    """The one fault that was asked for, instead of those of the seed."""
+    only: Sequence[str] = ()
+    """The faults that were asked for, instead of those of the seed."""
     asks_until_healed: bool = False
     """The requests are there for the faults to strike: none is made after the last fault."""
 
@@ -85,8 +85,8 @@ _DOORS: tuple[Door, ...] = ("rest", "bulk", "queue")
 _LOAD_SECONDS = 6.0
 
 
-def plan_of(seed: int, deck: Sequence[str], *, only: str | None = None) -> Plan:
-    """The plan of a seed over the faults there are; `only`: with this fault alone."""
+def plan_of(seed: int, deck: Sequence[str], *, only: Sequence[str] = ()) -> Plan:
+    """The plan of a seed over the faults there are; `only`: with these instead of its own."""
     if seed == ROLLING_SEED:
         return _rolling(only)
     rng = Random(f"plan {seed}")
@@ -146,7 +146,9 @@ def _limits(rng: Random, instances: int) -> tuple[LimitChange, ...]:
     return (LimitChange(rng.uniform(1, 6), rng.randrange(instances), rng.randint(1, 7)),)
 
 
-def _faults(rng: Random, seed: int, deck: Sequence[str], only: str | None) -> tuple[FaultPlan, ...]:
+def _faults(
+    rng: Random, seed: int, deck: Sequence[str], only: Sequence[str]
+) -> tuple[FaultPlan, ...]:
     """The first two by turns, so that some seeds in a row meet all there are."""
     shuffled = sorted(deck)
     Random("deck").shuffle(shuffled)
@@ -155,11 +157,11 @@ def _faults(rng: Random, seed: int, deck: Sequence[str], only: str | None) -> tu
     names += rng.sample(shuffled, rng.choice((0, 0, 1, 2)))
     return tuple(
         FaultPlan(name, rng.uniform(0.3, 4), rng.uniform(1, 5), rng.getrandbits(32))
-        for name in ([only] if only else dict.fromkeys(names))
+        for name in (only or dict.fromkeys(names))
     )
 
 
-def _rolling(only: str | None) -> Plan:
+def _rolling(only: Sequence[str]) -> Plan:
     instances = 10
     items = tuple((0, number % instances, 5) for number in range(1000))
     door: Literal["bulk"] = "bulk"
@@ -173,6 +175,6 @@ def _rolling(only: str | None) -> Plan:
         instances=tuple(InstancePlan(0, 20) for _ in range(instances)),
         workflows=((),),
         asks=asks,
-        faults=(FaultPlan(only or "rolling_restart", 3, 0, 1),),
+        faults=tuple(FaultPlan(name, 3, 0, 1) for name in only or ("rolling_restart",)),
         only=only,
     )

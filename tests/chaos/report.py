@@ -45,7 +45,7 @@ class Report:
             _say(line)
         if not judged.is_sound:
             name, only = judged.outcome.plan.name, judged.outcome.plan.only
-            seed = f"--seed {judged.seed}" + (f" --only {only}" if only else "")
+            seed = f"--seed {judged.seed}" + (f" --only {'+'.join(only)}" if only else "")
             which = f"--stop-points '{name}'" if name else seed
             _say(f"    again: .venv/bin/python -m tests.chaos {which}")
             _say(f"    logs:  {self.logs}")
