@@ -16,7 +16,7 @@ from shared.messaging.topology import Topology
 from shared.observability.stop_points import StopPoint as P
 from tests.chaos.faults.amazon import CREATE, FILES, Rule
 from tests.chaos.faults.fault import Scene
-from tests.chaos.sweep import FRESH, LONG, PARTS, SHORT, Pass, Place, Provocation, asked
+from tests.chaos.sweep import CANCELLED, FRESH, LONG, PARTS, SHORT, Pass, Place, Provocation, asked
 
 _CANCEL = r"workflowExecutions/"
 _SEEN_SECONDS = 30.0
@@ -176,7 +176,7 @@ KILLED = (
             P.CANCEL_REQUESTED, P.CANCEL_READ, P.CANCEL_ANSWERED, P.CANCEL_RECORDED,
             P.REFRESH_CLAIMED, P.REFRESH_ANSWERED, P.REFRESH_STORED,
         ),
-        (*asked(LONG, 8, cancel_after=1.5), *asked(SHORT, 4)),
+        (*asked(CANCELLED, 8, cancel_after=1.5), *asked(SHORT, 4)),
         provoke=_tokens_expire,
     ),
     Pass(

@@ -84,8 +84,15 @@ class Pass:
         )
 
 
-SHORT, PARTS, LONG, FRESH = range(4)
-WORKFLOWS = (("duration 30",), ("duration 30", "rows 300", "parts 3"), ("duration 900",), ())
+SHORT, PARTS, LONG, FRESH, CANCELLED = range(5)
+WORKFLOWS = (
+    ("duration 30",),
+    ("duration 30", "rows 300", "parts 3"),
+    ("duration 900",),
+    (),
+    # Longer than a pass, so that it has not ended when its cancellation comes at last.
+    ("duration 3600",),
+)
 
 
 def asked(
