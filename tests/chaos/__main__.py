@@ -29,7 +29,7 @@ def main() -> int:
     for name in ("aio_pika", "aiormq"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "coroutine 'Connection.close'")
-    report = Report(FOLDER / "logs", wanted=DECK if given.every_fault else ())
+    report = Report(FOLDER / "logs", wanted=FAULTS if given.every_fault else ())
     plans = [
         plan_of(seed, DECK, only=only)
         for only in given.only or [()]
