@@ -21,11 +21,12 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from services.downloader.following import followed_by
 from services.downloader.lease import kept
-from services.downloader.spool import SpooledPart
+from services.downloader.part import SpooledPart
 from shared.amc.models import DownloadLinks, RemoteExecution
 from shared.amc.results import ResultPart
-from shared.db.results.order import DeclaredColumn, LoadedResult, LoadOrder
+from shared.db.results.order import DeclaredColumn, LoadedResult, LoadOrder, Part
 from shared.domain.claims import DownloadClaim
 from shared.domain.errors import (
     AmcflowError,
@@ -110,9 +111,13 @@ class Shelf(Protocol):
     """The parts of one result."""
 
     async def fill(
-        self, sources: Mapping[str, Callable[[], AbstractAsyncContextManager[ResultPart]]]
+        self,
+        sources: Mapping[str, Callable[[], AbstractAsyncContextManager[ResultPart]]],
+        on_growth: Callable[[Sequence[SpooledPart]], None] | None = None,
     ) -> Sequence[SpooledPart]:
-        """Fetch what is not there yet, side by side; the parts in the order of `sources`."""
+        """Fetch what is not there yet, side by side; the parts in the order of `sources`.
+
+        `on_growth` is told of the parts while they arrive."""
 
 
 class Results(Protocol):
@@ -171,19 +176,23 @@ class DownloadHandler:
 
     async def _store(self, claim: DownloadClaim) -> LoadedResult:
         columns, location = await self._described(claim)
-        async with self.spool.session() as shelf:
-            parts = await self._fetch(claim, shelf)
+        declared = [DeclaredColumn(*column) for column in columns]
+
+        async def early(
+            parts: Sequence[Part], announced: int, arrived: Callable[[], Awaitable[None]]
+        ) -> LoadedResult:
+            order = LoadOrder(claim, parts, declared, location, announced, arrived)
+            return await self.results.load(order)
+
+        async with self.spool.session() as shelf, followed_by(early) as following:
+            parts = await self._fetch(claim, shelf, following.look)
             reach(StopPoint.DOWNLOAD_SPOOLED)
             if not all(part.is_text for part in parts):
+                await following.give_up()
                 await self._confirm(claim, parts)
-            return await self.results.load(
-                LoadOrder(
-                    claim=claim,
-                    parts=parts,
-                    declared=[DeclaredColumn(*column) for column in columns],
-                    output_location=location,
-                )
-            )
+                return await self.results.load(LoadOrder(claim, parts, declared, location))
+            loaded = await following.loaded()
+            return loaded or await self.results.load(LoadOrder(claim, parts, declared, location))
 
     async def _confirm(self, claim: DownloadClaim, parts: Sequence[SpooledPart]) -> None:
         """Bytes that are no text may have been spoilt on the way; AMC's own come alike again."""
@@ -201,13 +210,18 @@ class DownloadHandler:
         remote = await self.amc.get_execution(claim)
         return remote.output_columns, remote.output_location or claim.output_location
 
-    async def _fetch(self, claim: DownloadClaim, shelf: Shelf) -> Sequence[SpooledPart]:
+    async def _fetch(
+        self,
+        claim: DownloadClaim,
+        shelf: Shelf,
+        on_growth: Callable[[Sequence[SpooledPart]], None] | None = None,
+    ) -> Sequence[SpooledPart]:
         failure = ResultUnavailable("AMC gave no links to the result.")
         for _ in range(LINK_ATTEMPTS):
             links = (await self.amc.download_links(claim)).urls
             try:
                 if links:
-                    return await shelf.fill(self._sources(links))
+                    return await shelf.fill(self._sources(links), on_growth)
             except ResultUnavailable as error:
                 log.info("result_links_unusable", reason=error.message)
                 failure = error

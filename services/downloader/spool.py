@@ -3,22 +3,22 @@
 Everything is fetched before the first row is written: a slow source must not hold a snapshot of
 the database, and a value that breaks its column's type must not need a new link. A part stays in
 memory while it is small, then moves to an unlinked temporary file, so that nothing is left behind
-whatever becomes of this process. One writer, many readings, never two at once.
+whatever becomes of this process. One writer, many readings, never two at once. From the file a
+reading may begin while the rest arrives: see `services.downloader.following`.
 """
 
 import asyncio
 import errno
-import hashlib
 import shutil
 import tempfile
-from codecs import getincrementaldecoder
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final
 
 from services.downloader.groups import first_of
+from services.downloader.part import SpooledPart
 from shared.amc.results import ResultPart
 from shared.domain.errors import ResultTooLarge, SpoolFull
 
@@ -28,47 +28,8 @@ _WRITE_BYTES: Final = 1024 * 1024
 Source = Callable[[], AbstractAsyncContextManager[ResultPart]]
 
 
-class SpooledPart:
-    """One part, complete and counted."""
-
-    def __init__(self, memory_bytes: int, folder: Path) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=str(folder))  # noqa: SIM115 - closed by its shelf
-        self._digest = hashlib.sha256()
-        self._text = getincrementaldecoder("utf-8")()
-        self._is_text = True
-        self.size = 0
-
-    @property
-    def sha256(self) -> bytes:
-        return self._digest.digest()
-
-    @property
-    def is_text(self) -> bool:
-        """Whether all of it is UTF-8 without U+0000, as AMC writes; for a part that is complete."""
-        return self._is_text and self._text.getstate()[0] == b""
-
-    def append(self, data: bytes) -> None:
-        """Write at the end; may touch the disk."""
-        self._file.write(data)
-        self._digest.update(data)
-        if self._is_text:
-            self._is_text = self._goes_on_as_text(data)
-        self.size += len(data)
-
-    def open(self) -> BinaryIO:
-        """The bytes from the start: always the same file, rewound."""
-        self._file.seek(0)
-        return cast("BinaryIO", self._file)
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _goes_on_as_text(self, data: bytes) -> bool:
-        try:
-            self._text.decode(data)
-        except UnicodeDecodeError:
-            return False
-        return b"\x00" not in data
+OnGrowth = Callable[[Sequence[SpooledPart]], None]
+"""Told of all parts, in order, whenever one of them has grown on the disk and none is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +63,26 @@ class DiskShelf:
         self._spool = spool
         self._places = asyncio.Semaphore(spool.parallel)
         self._parts: dict[str, SpooledPart] = {}
+        self._arriving: dict[str, SpooledPart] = {}
 
-    async def fill(self, sources: Mapping[str, Source]) -> list[SpooledPart]:
+    async def fill(
+        self, sources: Mapping[str, Source], on_growth: OnGrowth | None = None
+    ) -> list[SpooledPart]:
         """Fetch what is not there yet, side by side; the parts in the order of `sources`.
 
         Raises the first error of any of them; parts that were complete by then stay.
         """
+        self._arriving.clear()
+
+        def grown() -> None:
+            there = {**self._parts, **self._arriving}
+            if on_growth is not None and len(there) == len(sources):
+                on_growth([there[name] for name in sources])
+
         try:
             async with asyncio.TaskGroup() as group:
                 for name in sources.keys() - self._parts.keys():
-                    group.create_task(self._take(name, sources[name]))
+                    group.create_task(self._take(name, sources[name], grown))
         except BaseExceptionGroup as errors:
             raise first_of(errors) from None
         return [self._parts[name] for name in sources]
@@ -122,18 +93,23 @@ class DiskShelf:
             part.close()
         self._parts.clear()
 
-    async def _take(self, name: str, source: Source) -> None:
+    async def _take(self, name: str, source: Source, grown: Callable[[], None]) -> None:
         part = SpooledPart(self._spool.memory_bytes, self._spool.folder)
         try:
             async with self._places, source() as opened:
                 self._require(opened.content_length or 0)
-                await self._write(part, opened.chunks)
+                part.announced = opened.content_length
+                self._arriving[name] = part
+                await self._write(part, opened.chunks, grown)
+            part.complete()
             self._parts[name] = part
         finally:
             if name not in self._parts:
                 part.close()
 
-    async def _write(self, part: SpooledPart, chunks: AsyncIterator[bytes]) -> None:
+    async def _write(
+        self, part: SpooledPart, chunks: AsyncIterator[bytes], grown: Callable[[], None]
+    ) -> None:
         """Beside the event loop, each piece while the next one arrives."""
         async with asyncio.TaskGroup() as group:
             writing: asyncio.Task[None] | None = None
@@ -141,6 +117,7 @@ class DiskShelf:
                 self._require(len(batch))
                 if writing is not None:
                     await writing
+                    _tell(part, grown)
                 if len(batch) < _WRITE_BYTES and part.size + len(batch) <= self._spool.memory_bytes:
                     # The last piece, into memory: a trip to another thread would cost more.
                     _append(part, batch)
@@ -160,6 +137,12 @@ class DiskShelf:
             f" needs {_mib(wanted)} MiB, and {_mib(self._spool.reserve_bytes)} MiB are kept"
             " in reserve."
         )
+
+
+def _tell(part: SpooledPart, grown: Callable[[], None]) -> None:
+    if part.is_on_disk:
+        part.tell()
+        grown()
 
 
 def _append(part: SpooledPart, data: bytes) -> None:

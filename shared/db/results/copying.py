@@ -1,7 +1,7 @@
 """Lets COPY read the parts of one result into one table, and checks what it took."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -111,11 +111,26 @@ class Copying:
 
 
 async def _in_thread(file: CsvFile, *, replacing: bool) -> AsyncIterator[bytes]:
-    """The bytes of a file, read beside the event loop, some pieces a trip."""
+    """The bytes of a file, read beside the event loop, some pieces a trip; waits where the rest
+    has to arrive first."""
     chunks = file.chunks(replacing=replacing)
-    while pieces := await asyncio.to_thread(lambda: list(islice(chunks, _PIECES_PER_TRIP))):
-        for piece in pieces:
+    while True:
+        seen = file.part.size
+        pieces = await asyncio.to_thread(_some, chunks)
+        for piece in filter(None, pieces):
             yield piece
             reach(StopPoint.DOWNLOAD_COPYING)
-        if len(pieces) < _PIECES_PER_TRIP:
+        if pieces and not pieces[-1]:
+            await file.part.more_than(seen)
+        elif len(pieces) < _PIECES_PER_TRIP:
             return
+
+
+def _some(chunks: Iterator[bytes]) -> list[bytes]:
+    """Up to the first empty one."""
+    pieces = []
+    for piece in islice(chunks, _PIECES_PER_TRIP):
+        pieces.append(piece)
+        if not piece:
+            break
+    return pieces

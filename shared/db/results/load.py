@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from shared.db.pool import Connection, Database
@@ -19,7 +20,7 @@ from shared.db.queries import load as load_queries
 from shared.db.results.breaks import copy_errors
 from shared.db.results.copying import BadBytes, Copying, TypeBroken
 from shared.db.results.identifiers import in_results
-from shared.db.results.order import LoadedResult, LoadOrder
+from shared.db.results.order import LoadedResult, LoadOrder, NotWhole
 from shared.db.results.plan import Plan, make_plan
 from shared.db.results.source import CsvFile, open_files
 from shared.db.results.versions import (
@@ -55,12 +56,13 @@ class ResultLoader:
 
     async def load(self, order: LoadOrder) -> LoadedResult:
         """StaleTransition if the claim was lost; ResultMalformed or ResultTooLarge if the result
-        cannot become rows. After any error nothing of it is left."""
+        cannot become rows; NotWhole if its parts still arrive, and it had better wait for them.
+        After any error nothing of it is left."""
         files = await asyncio.to_thread(open_files, order.parts)
         async with self.database.transaction() as connection:
             load = _Load(connection, order, files, self.time_limit.total_seconds())
             await load.begin()
-            loaded = await load.until_types_hold(is_own=order.size_bytes >= self.own_table_bytes)
+            loaded = await load.until_types_hold(own_table_bytes=self.own_table_bytes)
             reach(StopPoint.DOWNLOAD_BEFORE_COMMIT)
         reach(StopPoint.DOWNLOAD_COMMITTED)
         with suppress(DatabaseUnavailable):
@@ -100,13 +102,17 @@ class _Load:
         if not begun["has_numbers"]:
             await self.connection.execute(_SQL["make_numbers"])
 
-    async def until_types_hold(self, *, is_own: bool) -> LoadedResult:
+    async def until_types_hold(self, *, own_table_bytes: int) -> LoadedResult:
         """Attempts, each with wider types, until one goes through."""
         await self._read_versions()
         plan = await asyncio.to_thread(
             make_plan, self.files, self.order.declared, remembered_types(self.versions)
         )
-        attempt = self._into_own_table if is_own else self._into_shared_table
+        attempt = (
+            self._into_own_table
+            if max(self.order.size_bytes, self.order.announced_bytes) >= own_table_bytes
+            else partial(self._into_shared_table, below=own_table_bytes)
+        )
         while True:
             try:
                 async with self.connection.transaction():
@@ -121,10 +127,13 @@ class _Load:
     async def _read_versions(self) -> None:
         self.versions = await versions_of(self.connection, self.order.claim.workflow_id)
 
-    async def _into_shared_table(self, plan: Plan) -> LoadedResult:
+    async def _into_shared_table(self, plan: Plan, *, below: int) -> LoadedResult:
         version = await self._pick_version(plan)
         copying = self._copying(version.table_name, version.columns)
         counts = await copying.run()
+        await self.order.arrived()
+        if self.order.size_bytes >= below:
+            raise NotWhole("The parts came packed, and are larger than they looked.")
         await copying.check(plan, sum(counts.values()))
         return await self._complete(version.table_name, version, plan, counts)
 
@@ -140,6 +149,7 @@ class _Load:
         )
         copying = self._copying(table, columns, freeze=True)
         counts = await copying.run()
+        await self.order.arrived()
         await self._execute(
             f"create index on {in_results(table)} using brin (n) with (pages_per_range = 32)"
         )

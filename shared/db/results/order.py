@@ -1,6 +1,6 @@
 """What a load is asked to do, and what it says when it is done."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 from uuid import UUID
@@ -8,19 +8,34 @@ from uuid import UUID
 from shared.domain.claims import DownloadClaim
 
 
+class NotWhole(Exception):
+    """A load that began while its parts arrived cannot go on; once they are whole it can."""
+
+
 class Part(Protocol):
     """One part of a result, held where it can be read more than once."""
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Bytes that are there."""
 
     @property
     def sha256(self) -> bytes:
         """Of all of them."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Nothing more will come; until then only `size` grows."""
+
     def open(self) -> BinaryIO:
-        """The bytes from the start: always the same file, rewound; its holder closes it."""
+        """The bytes from the start; its holder closes it. Maybe always the same file, rewound."""
+
+    async def more_than(self, size: int) -> None:
+        """Wait until there is more, or the part is whole; NotWhole if it never will be."""
+
+
+async def _nothing_to_wait_for() -> None:
+    """All is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,10 @@ class LoadOrder:
     parts: Sequence[Part]
     declared: Sequence[DeclaredColumn] = ()
     output_location: str | None = None
+    announced_bytes: int = 0
+    """Of all parts, while they arrive."""
+    arrived: Callable[[], Awaitable[None]] = _nothing_to_wait_for
+    """Waited for when all rows are in and nothing is completed yet: may these bytes stay?"""
 
     @property
     def size_bytes(self) -> int:

@@ -68,6 +68,7 @@ def make_plan(
     known = _known_types(keys, declared, remembered)
     rows_wanted = SAMPLE_ROWS if len(known) < len(keys) else _CHECK_ROWS
     rows_wanted = max(min(rows_wanted, _SAMPLE_CELLS // max(len(keys), 1)), 1)
+    is_whole = all(file.part.is_whole for file in files)
     sample = list(islice(_rows_by_key(files), rows_wanted + 1))
     columns = tuple(
         PlannedColumn(
@@ -78,7 +79,7 @@ def make_plan(
         )
         for key, name in zip(keys, column_names([key.source_name for key in keys]), strict=True)
     )
-    return Plan(columns, is_whole_sample=len(sample) <= rows_wanted)
+    return Plan(columns, is_whole_sample=is_whole and len(sample) <= rows_wanted)
 
 
 def _known_types(

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import BinaryIO, Final
 
 from shared.db.results.identifiers import ColumnKey, keys_of
@@ -34,16 +35,20 @@ class CsvFile:
     part: Part
     keys: tuple[ColumnKey, ...]
     start: int
-    end: int
 
     def chunks(self, *, replacing: bool) -> Iterator[bytes]:
-        """The bytes for COPY; `replacing` makes every byte valid that Postgres would refuse."""
-        pieces = _pieces(self.part.open(), self.start, self.end)
+        """The bytes for COPY; `replacing` makes every byte valid that Postgres would refuse.
+
+        An empty piece says that more has to arrive first, or that there just is none in it."""
+        pieces = _pieces(self.part, self.start, trim=len(self.keys) > 1)
         return _quoting_end_marks(_valid_text(pieces) if replacing else pieces)
 
     def rows(self) -> Iterator[list[str]]:
         """The rows as Python reads them, without the header; stops where it cannot go on."""
-        yield from _records(self.part, self.start, skip=1)
+        is_whole = self.part.is_whole
+        records = _records(self.part, self.start, skip=1)
+        # The last one may be cut in the middle while the part arrives.
+        return records if is_whole else _all_but_last(records)
 
 
 def open_files(parts: Sequence[Part]) -> tuple[CsvFile, ...]:
@@ -65,8 +70,7 @@ def _open_file(number: int, part: Part) -> CsvFile | None:
     if part.size <= start:
         return None
     header = next(_records(part, start, skip=0), [""])
-    end = _end_of(part.open(), part.size) if len(header) > 1 else part.size
-    return CsvFile(number, part, keys_of(header), start, end)
+    return CsvFile(number, part, keys_of(header), start)
 
 
 def _records(part: Part, start: int, *, skip: int) -> Iterator[list[str]]:
@@ -93,17 +97,35 @@ def _end_of(file: BinaryIO, size: int) -> int:
     return size - len(tail) + min(said + line_end, len(tail))
 
 
-def _pieces(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def _all_but_last(records: Iterator[list[str]]) -> Iterator[list[str]]:
+    return (record for record, _ in pairwise(records))
+
+
+def _pieces(part: Part, start: int, *, trim: bool) -> Iterator[bytes]:
+    """All bytes from `start` on, blank last lines left out; an empty one where more has to come."""
+    place, file = start, part.open()
     file.seek(start)
-    while piece := file.read(min(CHUNK_BYTES, end - file.tell())):
-        yield piece
+    while True:
+        if is_last := part.is_whole:
+            end = _end_of(part.open(), part.size) if trim else part.size
+            file.seek(place)
+        else:
+            # Blank lines in what is there may turn out to be the last ones.
+            end = part.size - _TAIL_BYTES
+        while piece := file.read(max(min(CHUNK_BYTES, end - place), 0)):
+            place += len(piece)
+            yield piece
+        if is_last:
+            return
+        yield b""
 
 
 def _valid_text(pieces: Iterator[bytes]) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     for piece in pieces:
         yield decoder.decode(piece).replace("\0", "\ufffd").encode()
-    yield decoder.decode(b"", final=True).encode()
+    if rest := decoder.decode(b"", final=True):
+        yield rest.encode()
 
 
 def _quoting_end_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -123,7 +145,8 @@ def _quoting_end_marks(pieces: Iterator[bytes]) -> Iterator[bytes]:
             yield ready
         is_quoted ^= bool(ready.count(b'"') & 1)
         before = data[end - 1 : end]
-    yield b'"\\."' if held == b"\\." and not is_quoted else held
+    if held:
+        yield b'"\\."' if held == b"\\." and not is_quoted else held
 
 
 def _with_marks_quoted(data: bytes, *, is_quoted: bool) -> bytes:

@@ -23,6 +23,8 @@ from shared.domain.ids import new_uuid
 class MemoryPart:
     """A part of a result."""
 
+    is_whole = True
+
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.size = len(data)
@@ -30,6 +32,9 @@ class MemoryPart:
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self.data)
+
+    async def more_than(self, size: int) -> None:
+        """It is whole."""
 
 
 class GatedPart(MemoryPart):

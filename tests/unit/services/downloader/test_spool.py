@@ -3,15 +3,17 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from services.downloader.part import SpooledPart
 from services.downloader.spool import DiskSpool, Source
 from shared.amc.results import ResultPart
+from shared.db.results.order import NotWhole
 from shared.domain.errors import ResultTooLarge, ResultUnavailable, SpoolFull
 
 
@@ -104,6 +106,67 @@ async def test_parts_are_fetched_side_by_side_but_not_all(spool: DiskSpool) -> N
         await shelf.fill({str(number): counted for number in range(7)})
 
     assert most == spool.parallel
+
+
+async def test_what_is_on_the_disk_can_be_read_while_the_rest_arrives(spool: DiskSpool) -> None:
+    first, rest = os.urandom(2_000_000), os.urandom(1_500_000)
+    seen, go_on = asyncio.Event(), asyncio.Event()
+    found: list[bytes] = []
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield first
+        yield rest[:1_200_000]
+        await go_on.wait()
+        yield rest[1_200_000:]
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ResultPart]:
+        yield ResultPart(stream(), 3_500_000)
+
+    def look(parts: Sequence[SpooledPart]) -> None:
+        found.append(parts[0].open().read(2_000_000))
+        seen.set()
+
+    async with spool.session() as shelf, asyncio.TaskGroup() as group:
+        filling = group.create_task(shelf.fill({"a": opened}, look))
+        await seen.wait()
+        assert not filling.done()
+        go_on.set()
+        (part,) = await filling
+
+        assert found[0] == first
+        assert part.is_whole
+        assert part.open().read() == first + rest
+
+
+async def test_nobody_is_told_before_every_part_has_begun(tmp_path: Path) -> None:
+    spool, told = DiskSpool(tmp_path, parallel=1, memory_bytes=1000, reserve_bytes=0), list[int]()
+    big = b"x" * 1_100_000
+    async with spool.session() as shelf:
+        await shelf.fill(
+            {name: part_of(big, big) for name in "ab"}, lambda parts: told.append(len(parts))
+        )
+
+    assert told == [2]
+
+
+async def test_a_reader_is_not_left_with_a_part_that_broke_off(spool: DiskSpool) -> None:
+    told: list[SpooledPart] = []
+
+    async def stream() -> AsyncGenerator[bytes, None]:
+        for _ in range(3):
+            yield b"x" * 1_100_000
+        raise ResultUnavailable("The download broke off.")
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[ResultPart]:
+        yield ResultPart(stream(), 10_000_000)
+
+    async with spool.session() as shelf:
+        with pytest.raises(ResultUnavailable):
+            await shelf.fill({"a": opened}, told.extend)
+        with pytest.raises(NotWhole):
+            await told[0].more_than(told[0].size)
 
 
 async def test_a_part_that_does_not_fit_is_refused_before_it_is_written(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from shared.domain.errors import ResultMalformed
 class Piece:
     """A part in memory."""
 
+    is_whole = True
+
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.size = len(data)
@@ -23,6 +25,9 @@ class Piece:
 
     def open(self) -> BinaryIO:
         return io.BytesIO(self.data)
+
+    async def more_than(self, size: int) -> None:
+        """It is whole."""
 
 
 def sent(data: bytes, *, replacing: bool = False) -> bytes:
