@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from services.downloader import following
 from services.downloader.handler import LINK_ATTEMPTS, MAX_POSTPONED, DownloadHandler
 from services.downloader.spool import DiskSpool
 from shared.amc.models import DownloadLinks, OutputColumn, RemoteExecution
@@ -74,6 +75,8 @@ class World:
     describing: Exception | None = None
     loading: Exception | None = None
     loaded: LoadOrder | None = None
+    begun: list[tuple[int, bool]] = field(default_factory=list)
+    """For each load the bytes that were there, and whether the parts were whole."""
     load_gate: asyncio.Event | None = None
     in_load: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -126,7 +129,9 @@ class World:
 
     async def load(self, order: LoadOrder) -> LoadedResult:
         self.loaded = order
+        self.begun.append((order.size_bytes, all(part.is_whole for part in order.parts)))
         self.in_load.set()
+        await order.arrived()
         if self.load_gate is not None:
             await self.load_gate.wait()
         if self.loading is not None:
@@ -143,7 +148,8 @@ class World:
 
 
 async def _chunks(data: bytes) -> AsyncGenerator[bytes, None]:
-    yield data
+    for start in range(0, len(data), 1_200_000):
+        yield data[start : start + 1_200_000]
 
 
 @pytest.fixture
@@ -212,6 +218,44 @@ async def test_bytes_that_were_spoilt_on_the_way_are_not_stored(world: World) ->
     await world.handler()(command(), world)
 
     assert world.moves[-1] == "postponed: 4 s"
+
+
+@pytest.fixture
+def big_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Its parts are on the disk at once, and any source is fast enough to be followed."""
+    monkeypatch.setattr(following, "_FASTEST_COPY", 0)
+    return World(DiskSpool(tmp_path, parallel=1, memory_bytes=1000, reserve_bytes=0), links=1)
+
+
+async def test_a_load_begins_while_its_part_arrives(big_world: World) -> None:
+    big_world.files = [b"clicks\n" + b"1\n" * 2_000_000]
+    await big_world.handler()(command(), big_world)
+
+    assert big_world.moves == ["claimed", "acknowledged", "links", "loaded"]
+    ((there, was_whole),) = big_world.begun
+    assert not was_whole
+    assert 0 < there < 4_000_007
+
+
+async def test_bytes_that_are_no_text_do_not_stay_because_they_were_loaded_early(
+    big_world: World,
+) -> None:
+    big_world.files = [b"clicks\n" + b"1\n" * 2_000_000 + b"\xff\n"] * 2
+    await big_world.handler()(command(), big_world)
+
+    assert big_world.moves == ["claimed", "acknowledged", "links", "links", "loaded"]
+    assert [was_whole for _, was_whole in big_world.begun] == [False, True]
+
+
+async def test_a_claim_that_is_lost_while_the_part_arrives_ends_the_download(
+    big_world: World,
+) -> None:
+    big_world.files = [b"clicks\n" + b"1\n" * 2_000_000]
+    big_world.loading = StaleTransition("lost")
+    await big_world.handler()(command(), big_world)
+
+    assert big_world.moves == ["claimed", "acknowledged", "links"]
+    assert len(big_world.begun) == 1
 
 
 async def test_no_links_at_all_are_postponed(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from shared.db.results import source
 from shared.db.results.source import open_files
@@ -63,6 +64,57 @@ def test_marks_are_found_however_the_file_is_cut(pieces: list[bytes], size: int)
         assert sent(data) == whole
     finally:
         source.CHUNK_BYTES = original  # type: ignore[misc]
+
+
+class Growing(Piece):
+    """A part that is still written while it is read."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.is_whole, self.size = False, 0
+
+    def grow(self, count: int) -> None:
+        self.size = min(self.size + count, len(self.data))
+        self.is_whole = self.size == len(self.data)
+
+    @override
+    def open(self) -> BinaryIO:
+        return io.BytesIO(self.data)
+
+
+@given(
+    st.lists(st.sampled_from([b"\\", b"\n", b"\r\n", b'"', b"x,y", b"\\.", b"\xc3\xa9"])),
+    st.lists(st.integers(1, 9), min_size=1),
+    st.booleans(),
+)
+def test_a_part_that_grows_is_passed_on_like_one_that_is_whole(
+    pieces: list[bytes], steps: list[int], replacing: bool
+) -> None:
+    data = b"a,b\n" + b"".join(pieces)
+    part = Growing(data)
+    part.grow(4)
+    original = source._TAIL_BYTES
+    source._TAIL_BYTES = 3  # type: ignore[misc]
+    try:
+        whole = sent(data, replacing=replacing)
+        [file] = open_files([part])
+        passed = []
+        for piece in file.chunks(replacing=replacing):
+            passed.append(piece)
+            if not piece and not part.is_whole:
+                part.grow(steps[len(passed) % len(steps)])
+        assert b"".join(passed) == whole
+    finally:
+        source._TAIL_BYTES = original  # type: ignore[misc]
+
+
+def test_the_last_row_of_a_part_that_grows_is_no_sample() -> None:
+    part = Growing(b"a,b\n1,2\n3,45\n")
+    part.grow(11)
+
+    [file] = open_files([part])
+
+    assert list(file.rows()) == [["1", "2"]]
 
 
 def test_bytes_that_are_no_text_are_replaced_across_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
