@@ -23,7 +23,7 @@ values ($1, $2, $3, $4, $5, $6)
 
 -- name: begin_load
 -- Lifts the pool's limits for this transaction only; a client that is frozen between two statements
--- is still dropped. The name tells the next holder of the execution whose session this is: a
+-- is still dropped. Rows count from 1: the table's defaults read both settings `amc`. The name tells the next holder of the execution whose session this is: a
 -- downloader that was frozen in its COPY would hold the tables it makes for as long as a load may
 -- take. Its lease is over and its commit would be refused, so whoever holds the claim ends it.
 with held as materialized (
@@ -31,6 +31,9 @@ with held as materialized (
                   where id = $1 and fence = $2 and state = 'downloading') as is_held
 )
 select is_held, to_regclass('pg_temp.amcflow_row_numbers') is not null as has_numbers,
+       setval(to_regclass('pg_temp.amcflow_row_numbers'), 1, false),
+       set_config('amc.e', $7::bigint::text, true),
+       set_config('amc.seq', to_regclass('pg_temp.amcflow_row_numbers')::oid::text, true),
        set_config('statement_timeout', $3::text, true), set_config('lock_timeout', $4::text, true),
        set_config('idle_in_transaction_session_timeout', $5::text, true),
        set_config('application_name', $6::text, true),
@@ -45,7 +48,7 @@ select is_held, to_regclass('pg_temp.amcflow_row_numbers') is not null as has_nu
 create temp sequence if not exists amcflow_row_numbers cache 1000
 
 -- name: start_numbers
--- Rows count from 1 again; the table's defaults read both settings.
+-- As begin_load does where the sequence is there.
 select setval(to_regclass('pg_temp.amcflow_row_numbers'), 1, false),
        set_config('amc.e', $1::bigint::text, true),
        set_config('amc.seq', to_regclass('pg_temp.amcflow_row_numbers')::oid::text, true)
@@ -67,7 +70,12 @@ update workflow_executions
        lease_until = null, row_count = $12, size_bytes = $13,
        output_location = coalesce($14, output_location), result_table = $9
  where id = $1 and fence = $2 and state = 'downloading'
-returning set_config('idle_in_transaction_session_timeout', '3000', true)
+returning set_config('idle_in_transaction_session_timeout', '3000', true),
+          coalesce((select max(version) from result_versions v
+                     where v.workflow_id = workflow_executions.workflow_id), 0)
+          <> coalesce((select last_version from result_views v
+                        where v.workflow_id = workflow_executions.workflow_id
+                          and v.retired_at is null), 0) as is_view_stale
 
 -- name: find_result
 select s.execution_id, s.execution_no, s.table_name, s.replaced_characters, s.dropped_at,

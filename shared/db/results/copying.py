@@ -9,7 +9,6 @@ from typing import Final
 import asyncpg
 
 from shared.db.pool import Connection
-from shared.db.queries import load
 from shared.db.results.breaks import BAD_BYTES, TYPE_BREAKS, broken_column, copy_errors
 from shared.db.results.identifiers import in_results, quote_ident
 from shared.db.results.plan import Plan
@@ -18,7 +17,6 @@ from shared.db.results.types import EMPTY, TEXT
 from shared.db.results.versions import StoredColumn
 from shared.observability.stop_points import StopPoint, reach
 
-_SQL = load("results")
 _PIECES_PER_TRIP: Final = 4
 
 
@@ -50,7 +48,6 @@ class Copying:
 
     async def run(self) -> dict[int, int]:
         """All parts in order; the number of rows by the number of the part."""
-        await self.connection.execute(_SQL["start_numbers"], self.execution_no)
         return {file.number: await self._copy(file) for file in self.files}
 
     async def check(self, plan: Plan, rows: int) -> None:

@@ -10,9 +10,8 @@ never a change of a table that others read. See docs/adr/0007.
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 from shared.db.pool import Connection, Database
@@ -59,15 +58,25 @@ class ResultLoader:
         cannot become rows; NotWhole if its parts still arrive, and it had better wait for them.
         After any error nothing of it is left."""
         files = await asyncio.to_thread(open_files, order.parts)
-        async with self.database.transaction() as connection:
-            load = _Load(connection, order, files, self.time_limit.total_seconds())
-            await load.begin()
-            loaded = await load.until_types_hold(own_table_bytes=self.own_table_bytes)
-            reach(StopPoint.DOWNLOAD_BEFORE_COMMIT)
+        load = _Load(order, files, self.time_limit.total_seconds(), self.own_table_bytes)
+        while (loaded := await self._attempt(load)) is None:
+            pass
         reach(StopPoint.DOWNLOAD_COMMITTED)
-        with suppress(DatabaseUnavailable):
-            # It is shown late then: a timer looks for views that are behind.
-            await refresh_view(self.database, order.claim.workflow_id)
+        if load.is_view_stale:
+            with suppress(DatabaseUnavailable):
+                # It is shown late then: a timer looks for views that are behind.
+                await refresh_view(self.database, order.claim.workflow_id)
+        return loaded
+
+    async def _attempt(self, load: "_Load") -> LoadedResult | None:
+        """A transaction of its own, which leaves nothing if the next one has to do it otherwise."""
+        try:
+            async with self.database.transaction() as connection:
+                loaded = await load.run(connection)
+                reach(StopPoint.DOWNLOAD_BEFORE_COMMIT)
+        except (TypeBroken, BadBytes, _VersionDiffers) as reason:
+            load.learn(reason)
+            return None
         return loaded
 
 
@@ -77,17 +86,40 @@ class _VersionDiffers(Exception):
 
 @dataclass(slots=True)
 class _Load:
-    """One load inside its transaction; each attempt is a savepoint."""
+    """One load: what it has learned, and the transaction of its present attempt."""
 
-    connection: Connection
     order: LoadOrder
     files: Sequence[CsvFile]
     timeout: float
+    own_table_bytes: int
+    connection: Connection = field(init=False)
     versions: Sequence[Version] = ()
+    plan: Plan | None = None
     is_replacing: bool = False
+    is_view_stale: bool = False
 
-    async def begin(self) -> None:
-        """Lift the pool's limits, and do not start what cannot be finished."""
+    async def run(self, connection: Connection) -> LoadedResult:
+        """Rows and `completed`, as planned."""
+        self.connection = connection
+        await self._begin()
+        self.versions = await versions_of(connection, self.order.claim.workflow_id)
+        if self.plan is None:
+            self.plan = await asyncio.to_thread(
+                make_plan, self.files, self.order.declared, remembered_types(self.versions)
+            )
+        size = max(self.order.size_bytes, self.order.announced_bytes)
+        is_own = size >= self.own_table_bytes
+        return await (self._into_own_table if is_own else self._into_shared_table)(self.plan)
+
+    def learn(self, reason: Exception) -> None:
+        """Do it otherwise the next time."""
+        if isinstance(reason, BadBytes):
+            self.is_replacing = True
+        elif isinstance(reason, TypeBroken) and self.plan is not None:
+            self.plan = self.plan.after_break(reason.column, reason.value)
+
+    async def _begin(self) -> None:
+        """Lift the pool's limits, count from 1, and do not start what cannot be finished."""
         limits = (timedelta(seconds=self.timeout), _LOCK_WAIT, _IDLE)
         claim = self.order.claim
         begun = await self.connection.fetchrow(
@@ -96,43 +128,20 @@ class _Load:
             claim.fence,
             *(f"{limit.total_seconds() * 1000:.0f}" for limit in limits),
             f"amcflow load {claim.execution_id}",
+            claim.no,
         )
         if begun is None or not begun["is_held"]:
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
         if not begun["has_numbers"]:
             await self.connection.execute(_SQL["make_numbers"])
+            await self.connection.execute(_SQL["start_numbers"], claim.no)
 
-    async def until_types_hold(self, *, own_table_bytes: int) -> LoadedResult:
-        """Attempts, each with wider types, until one goes through."""
-        await self._read_versions()
-        plan = await asyncio.to_thread(
-            make_plan, self.files, self.order.declared, remembered_types(self.versions)
-        )
-        attempt = (
-            self._into_own_table
-            if max(self.order.size_bytes, self.order.announced_bytes) >= own_table_bytes
-            else partial(self._into_shared_table, below=own_table_bytes)
-        )
-        while True:
-            try:
-                async with self.connection.transaction():
-                    return await attempt(plan)
-            except TypeBroken as broken:
-                plan = plan.after_break(broken.column, broken.value)
-            except BadBytes:
-                self.is_replacing = True
-            except _VersionDiffers:
-                await self._read_versions()
-
-    async def _read_versions(self) -> None:
-        self.versions = await versions_of(self.connection, self.order.claim.workflow_id)
-
-    async def _into_shared_table(self, plan: Plan, *, below: int) -> LoadedResult:
+    async def _into_shared_table(self, plan: Plan) -> LoadedResult:
         version = await self._pick_version(plan)
         copying = self._copying(version.table_name, version.columns)
         counts = await copying.run()
         await self.order.arrived()
-        if self.order.size_bytes >= below:
+        if self.order.size_bytes >= self.own_table_bytes:
             raise NotWhole("The parts came packed, and are larger than they looked.")
         await copying.check(plan, sum(counts.values()))
         return await self._complete(version.table_name, version, plan, counts)
@@ -209,7 +218,7 @@ class _Load:
         order, rows = self.order, sum(counts.values())
         positions = {column.key: column.position for column in version.columns}
         numbers = range(1, len(order.parts) + 1)
-        completed = await self.connection.fetchval(
+        completed = await self.connection.fetchrow(
             _SQL["complete"],
             order.claim.execution_id,
             order.claim.fence,
@@ -228,6 +237,7 @@ class _Load:
         )
         if completed is None:
             raise StaleTransition(f"Execution {order.claim.execution_id} is ours no more.")
+        self.is_view_stale = completed["is_view_stale"]
         return LoadedResult(
             execution_id=order.claim.execution_id,
             table_name=table,
