@@ -4,7 +4,7 @@ Each is one round trip and one compare-and-set on (state, fence); a refused one 
 `StaleTransition`, because somebody else has gone on with the execution.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
-from shared.db.pool import Database
+from shared.db.pool import Connection, Database
 from shared.db.queries import load
 from shared.db.rows import declared_of, destination_of, run_of
 from shared.domain.claims import CancelWork, Destination, DoubtClaim, SubmissionClaim
@@ -24,6 +24,10 @@ from shared.observability.stop_points import StopPoint, reach
 _SQL = load("submission")
 
 FoundT = TypeVar("FoundT")
+
+
+def _nobody() -> None:
+    """Nobody waits for what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Submissions:
     database: Database
     first_look: timedelta = timedelta(seconds=2)
     """How long after a bind the poller looks for the first time, unless it looks soon anyway."""
+    on_written: Callable[[], None] = _nobody
+    """Called when a move may have left commands in the outbox; most leave none."""
 
     async def claim_for_submission(
         self, execution_id: UUID, *, lease: timedelta
@@ -127,28 +133,16 @@ class Submissions:
         created_at: datetime,
     ) -> None:
         """It runs at AMC under this id. StaleTransition if the id has another owner."""
-        await self._move(
-            "bind",
-            claim,
-            amc_execution_id,
-            amc_status,
-            created_at,
-            self.first_look,
-            self.first_look * YOUNG,
-        )
+        binding = Binding(claim, amc_execution_id, amc_status, created_at)
+        if (refused := (await self.bind_all([binding]))[0]) is not None:
+            raise refused
 
     async def bind_all(self, bindings: Sequence[Binding]) -> list[StaleTransition | None]:
         """The same for several in one commit; if an id has another owner, for none of them."""
-        rows = await self.database.fetch(
-            _SQL["bind_all"],
-            [each.claim.execution_id for each in bindings],
-            [each.claim.fence for each in bindings],
-            [each.amc_execution_id for each in bindings],
-            [each.amc_status for each in bindings],
-            [each.created_at for each in bindings],
-            self.first_look,
-            self.first_look * YOUNG,
-        )
+        async with self.database.connection() as connection:
+            rows = await self._bind(connection, bindings)
+        if any(row["is_cancel_requested"] for row in rows):
+            self.on_written()
         bound = {row["id"] for row in rows}
         return [
             None
@@ -171,11 +165,14 @@ class Submissions:
 
     async def cancel_if_requested(self, claim: SubmissionClaim) -> bool:
         """Whether a cancellation was what refused the intent; if so, it is carried out here."""
-        return bool(
+        is_cancelled = bool(
             await self.database.fetchval(
                 _SQL["cancel_if_requested"], claim.execution_id, claim.fence
             )
         )
+        if is_cancelled:
+            self.on_written()
+        return is_cancelled
 
     async def requeue(
         self,
@@ -227,16 +224,8 @@ class Submissions:
             for amc_execution_id, status, created_at in candidates:
                 if amc_execution_id in owned:
                     continue
-                bound = await connection.fetchval(
-                    _SQL["bind"],
-                    claim.execution_id,
-                    claim.fence,
-                    amc_execution_id,
-                    status,
-                    created_at,
-                    self.first_look,
-                    self.first_look * YOUNG,
-                )
+                binding = Binding(claim, amc_execution_id, status, created_at)
+                bound = await self._bind(connection, [binding])
                 if not bound:
                     raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
                 reach(StopPoint.RECONCILE_BEFORE_COMMIT)
@@ -258,12 +247,25 @@ class Submissions:
             _SQL["postpone_reconciliation"], claim.execution_id, claim.fence, wait
         )
 
+    async def _bind(self, connection: Connection, bindings: Sequence[Binding]) -> list[Record]:
+        return await connection.fetch(
+            _SQL["bind_all"],
+            [each.claim.execution_id for each in bindings],
+            [each.claim.fence for each in bindings],
+            [each.amc_execution_id for each in bindings],
+            [each.amc_status for each in bindings],
+            [each.created_at for each in bindings],
+            self.first_look,
+            self.first_look * YOUNG,
+        )
+
     async def _move(self, query: str, claim: SubmissionClaim | DoubtClaim, *arguments: Any) -> None:
         done = await self.database.fetchval(
             _SQL[query], claim.execution_id, claim.fence, *arguments
         )
         if not done:
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more ({query}).")
+        self.on_written()
 
 
 def _claim_of(row: Record) -> SubmissionClaim:

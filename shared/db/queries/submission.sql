@@ -13,8 +13,9 @@ with waiting as (
     from waiting w where e.id = w.id
   returning e.*
 ), disarmed as (
-  delete from timers t using claimed c
-   where t.kind = 'submit_execution' and t.key = c.id::text
+  -- By keys: joined, it would read through the timers of all that wait.
+  delete from timers
+   where kind = 'submit_execution' and key = any(array(select id::text from claimed))
 )
 select e.id, e.fence, e.attempt, e.postponed_count, e.deadline_seconds, e.amc_workflow_id,
        e.time_window_type, e.time_window_start, e.time_window_end, e.time_zone,
@@ -76,28 +77,60 @@ with asked as (
 )
 select id, attempt from intended
 
--- name: bind
--- Where a look comes within $7 anyway, it sees the new execution too: a first look for each would be
--- a call to AMC for every execution.
-select bind_execution_v1($1, $2, $3, $4, $5, case when exists (
-         select from workflow_executions e
-           join timers t on t.kind = 'poll_instance' and t.key = e.instance_id::text
-          where e.id = $1 and t.due_at <= clock_timestamp() + $7::interval) then $7 else $6 end)
-
 -- name: bind_all
--- The same for several, in the order of their instances: each locks the timer of its instance.
-select a.id from (
-  select a.*, e.instance_id,
-         case when t.due_at <= clock_timestamp() + $7::interval then $7::interval
-              else $6::interval end as first_look
-    from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[])
+-- They run at AMC: the slots stay taken, so no gate is needed. A second owner of an AMC id fails on
+-- the unique index, for all of them. Rows first, then timers, those of instances in one order.
+-- Where a look comes within $7 anyway, it sees the new execution too: a first look for each would be
+-- a call to AMC for every execution. Arming always changes due_at, so that who disarms only the
+-- value he has seen never takes this arm away.
+with asked as (
+  select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[])
            as a(id, fence, amc_execution_id, amc_status, created_at)
-    join workflow_executions e on e.id = a.id
-    left join timers t on t.kind = 'poll_instance' and t.key = e.instance_id::text
-   order by e.instance_id, a.id offset 0) a,
-  lateral bind_execution_v1(a.id, a.fence, a.amc_execution_id, a.amc_status, a.created_at,
-                            a.first_look) as is_bound
- where is_bound
+), held as (
+  select e.id, a.amc_execution_id, a.amc_status, a.created_at
+    from workflow_executions e join asked a on a.id = e.id and a.fence = e.fence
+   where e.state = 'submitting'
+   order by e.id for no key update of e
+), bound as (
+  update workflow_executions e
+     set state = 'pending', amc_execution_id = h.amc_execution_id, amc_status = h.amc_status,
+         amc_created_at = h.created_at, submitted_at = clock_timestamp(), lease_owner = null,
+         lease_until = null, intent_at = null, settle_at = null,
+         deadline_at = h.created_at + make_interval(secs => deadline_seconds)
+    from held h where e.id = h.id
+  returning e.id, e.instance_id, e.amc_workflow_id, e.request_id,
+            e.cancel_requested_at is not null as is_cancel_requested
+), noted as (
+  update submission_attempts set outcome = 'bound'
+   where execution_id = any(array(select id from bound)) and outcome = 'intended'
+), disarmed as (
+  delete from timers
+   where kind = any(array['submit_execution', 'reconcile_execution', 'expire_execution'])
+     and key = any(array(select id::text from bound))
+), armed as (
+  insert into timers as t (kind, key, due_at, command)
+  select 'poll_instance', b.instance_id::text,
+         clock_timestamp() + case when exists (
+             select from timers
+              where kind = 'poll_instance' and key = b.instance_id::text
+                and due_at <= clock_timestamp() + $7::interval) then $7::interval
+           else $6::interval end,
+         jsonb_build_object('instance_id', b.instance_id)
+    from (select distinct instance_id from bound order by instance_id) b
+  on conflict (kind, key) do update
+    set due_at = least(t.due_at - interval '1 microsecond', excluded.due_at),
+        command = excluded.command
+), used as (
+  update amc_workflows w set last_used_at = clock_timestamp()
+    from (select distinct instance_id, amc_workflow_id from bound) b
+   where w.instance_id = b.instance_id and w.amc_workflow_id = b.amc_workflow_id
+     and w.last_used_at < clock_timestamp() - interval '1 hour'
+), told as (
+  insert into outbox (message_type, body, correlation_id)
+  select 'cancel_execution.v1', jsonb_build_object('execution_id', id), request_id
+    from bound where is_cancel_requested
+)
+select id, is_cancel_requested from bound
 
 -- name: end_submission
 select end_submission_v1($1, $2, $3, $4, $5, $6, $7)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from shared.db.control import Control
 from shared.db.polling import Looks
 from shared.db.pool import Database, open_database
+from shared.db.queries import load
 from shared.db.submission import Submissions
 from shared.db.timers import Timers
 from shared.domain.ids import AmcExecutionId, InstanceKey
@@ -149,11 +150,15 @@ async def _bind_while_a_look_ends(
     claim = await submissions.claim_for_submission(execution, lease=MINUTE)
 
     async with database.transaction() as connection:
-        await connection.fetchval(
-            "select bind_execution_v1($1, $2, 'amc-1', 'PENDING', $3, '2 s')",
-            execution,
-            claim.fence,
-            datetime.now(UTC),
+        await connection.fetch(
+            load("submission")["bind_all"],
+            [execution],
+            [claim.fence],
+            ["amc-1"],
+            ["PENDING"],
+            [datetime.now(UTC)],
+            timedelta(seconds=2),
+            timedelta(seconds=2),
         )
         ending = asyncio.ensure_future(looks.finish_look(look, next_look=None, seen_due=seen))
         await blocked(database)
