@@ -69,6 +69,7 @@ class GatheredSubmissions(Submissions):
         return cls(
             submissions.database,
             submissions.first_look,
+            submissions.on_written,
             _claims=Gathering(steps.claim),
             _intents=Gathering(steps.intend),
             _bindings=Gathering(submissions.bind_all),

@@ -30,7 +30,7 @@ from shared.runtime.timers import TimerLoop
 async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
     """Submit, cancel and reconcile until `stop`."""
     async with (
-        open_messenger(settings, service="submitter") as messenger,
+        open_messenger(settings, service="submitter", plans_once=True) as messenger,
         open_amc(settings, messenger.database, caller="submitter") as amc,
     ):
         timers = TimerLoop(
@@ -44,7 +44,7 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
             ),
         )
         submissions = GatheredSubmissions.over(
-            Submissions(messenger.database, first_look=settings.first_look)
+            Submissions(messenger.database, settings.first_look, messenger.relay.wake)
         )
         budget = GatheredBudget.over(RateBudgets(messenger.database))
         submit = SubmitHandler(
@@ -62,8 +62,11 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
         await run_until(
             stop,
             first=[
+                # A look into the outbox after each would find nothing after nearly all of them.
                 messenger.consumer(
-                    [messenger.topology.submit_execution], [handles(SubmitExecution, submit)]
+                    [messenger.topology.submit_execution],
+                    [handles(SubmitExecution, submit)],
+                    is_waking=False,
                 ).run,
                 _other_commands(settings, messenger, amc, submissions).run,
                 timers.run,

@@ -99,11 +99,14 @@ async def open_database(
     max_size: int = 10,
     statement_timeout: timedelta = timedelta(seconds=15),
     lock_timeout: timedelta = timedelta(seconds=5),
+    plans_once: bool = False,
 ) -> AsyncIterator[Database]:
     """Open a pool; DatabaseUnavailable if the server cannot be reached now.
 
     `statement_timeout` bounds single statements on the server; loads of results lift it for their
-    own transaction.
+    own transaction. `plans_once` is for processes whose statements all go by key: for few values at
+    once Postgres expects a plan of their own to be cheaper, and plans each time anew, which takes
+    longer than what is planned.
     """
     relay_id = uuid4()
     with database_errors():
@@ -129,6 +132,7 @@ async def open_database(
                 "tcp_user_timeout": "25000",
                 "timezone": "UTC",
                 "datestyle": "ISO, YMD",
+                "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
             },
         )
     try:

@@ -66,13 +66,15 @@ class Messenger:
         concurrency: int | None = None,
         on_refused: Refusal | None = None,
         default_type: str = "",
+        is_waking: bool = True,
     ) -> Consumer:
         """A consumer with this process's postponer and relay, which publishes what handlers wrote
-        as soon as each ends; `concurrency` None: as the settings say."""
+        as soon as each ends, unless they wake it themselves (`is_waking` false); `concurrency`
+        None: as the settings say."""
         return Consumer(
             self.settings.amqp_url.get_secret_value(),
             queues,
-            [_waking(route, self.relay) for route in routes],
+            [_waking(route, self.relay) for route in routes] if is_waking else routes,
             postponer=TimerPostponer(self.timers),
             publisher=self.publisher,
             healthy=self.database.is_healthy,
@@ -101,8 +103,11 @@ def _waking(route: Route, relay: OutboxRelay) -> Route:
 
 
 @asynccontextmanager
-async def open_messenger(settings: WorkerSettings, *, service: str) -> AsyncIterator[Messenger]:
-    """Database, broker and relay; refuses to start unless both can be used now."""
+async def open_messenger(
+    settings: WorkerSettings, *, service: str, plans_once: bool = False
+) -> AsyncIterator[Messenger]:
+    """Database, broker and relay; refuses to start unless both can be used now. `plans_once` as
+    for `open_database`."""
     topology = Topology()
     amqp_url = settings.amqp_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -111,6 +116,7 @@ async def open_messenger(settings: WorkerSettings, *, service: str) -> AsyncIter
                 settings.database_url.get_secret_value(),
                 service=service,
                 max_size=settings.database_pool_size,
+                plans_once=plans_once,
             )
         )
         await verify_at(amqp_url, topology)
