@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import httpx
@@ -30,6 +31,14 @@ T = TypeVar("T")
 
 _KEPT_SECONDS: Final = 10.0
 """A connection answered on this lately is taken to be kept still; half the keepalive expiry."""
+
+
+_HeadersKey = tuple[EntityId | None, MarketplaceId | None, bool]
+
+
+@lru_cache(maxsize=1024)  # of creates there is one for each instance
+def _parsed(address: str) -> httpx.URL:
+    return httpx.URL(address)
 
 
 class LeaseTooShort(TransientError):
@@ -76,6 +85,8 @@ class Attempts:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = utc_now
     _answered_at: dict[str, float] = field(default_factory=dict)
+    _headers: dict[_HeadersKey, tuple[AccessToken, httpx.Headers]] = field(default_factory=dict)
+    """Those of the last token of each account; a newer token takes their place."""
 
     async def warm_up(self, base_url: str) -> None:
         """Open a connection if none was used lately; sends nothing and needs no permit.
@@ -143,30 +154,37 @@ class Attempts:
         return min(left, longest)
 
     def _request(self, call: Call, token: AccessToken, permit: Permit | None) -> httpx.Request:
-        headers = {
-            "Authorization": f"Bearer {token.reveal()}",
-            "Amazon-Advertising-API-ClientId": self.client_id,
-            "Accept": "application/json",
-        }
-        if call.entity_id is not None and call.marketplace_id is not None:
-            headers["Amazon-Advertising-API-AdvertiserId"] = call.entity_id
-            headers["Amazon-Advertising-API-MarketplaceId"] = call.marketplace_id
-        content = None
-        if call.body is not None:
-            headers["Content-Type"] = "application/json"
-            content = json.dumps(call.body).encode()
-        request = self.http.build_request(
+        content = None if call.body is None else json.dumps(call.body).encode()
+        # Not the client's `build_request`: it merges and parses anew what is the same each time.
+        request = httpx.Request(
             call.method,
-            call.base_url.rstrip("/") + call.path,
-            params=dict(call.query) or None,
-            headers=headers,
+            _address(call),
+            headers=self._headers_for(call, token),
             content=content,
+            extensions={"timeout": self.http.timeout.as_dict()},
         )
         if permit is not None:
             request.extensions[BEFORE_FIRST_BYTE] = permit.check
         if call.after_bytes is not None:
             request.extensions[AFTER_BYTES] = call.after_bytes
         return request
+
+    def _headers_for(self, call: Call, token: AccessToken) -> httpx.Headers:
+        key = (call.entity_id, call.marketplace_id, call.body is None)
+        known = self._headers.get(key)
+        if known is not None and known[0] is token:
+            return known[1]
+        headers = self.http.headers.copy()
+        headers["Authorization"] = f"Bearer {token.reveal()}"
+        headers["Amazon-Advertising-API-ClientId"] = self.client_id
+        headers["Accept"] = "application/json"
+        if call.entity_id is not None and call.marketplace_id is not None:
+            headers["Amazon-Advertising-API-AdvertiserId"] = call.entity_id
+            headers["Amazon-Advertising-API-MarketplaceId"] = call.marketplace_id
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        self._headers[key] = token, headers
+        return headers
 
     def _record(self, call: Call, seen: _Seen, seconds: float) -> None:
         self.call_log.record(
@@ -182,3 +200,8 @@ class Attempts:
                 error_code=seen.error_code,
             )
         )
+
+
+def _address(call: Call) -> httpx.URL:
+    address = call.base_url.rstrip("/") + call.path
+    return httpx.URL(address, params=dict(call.query)) if call.query else _parsed(address)

@@ -12,6 +12,7 @@ from functools import partial
 
 import httpx
 from aiohttp.abc import AbstractResolver
+from typing_extensions import override
 
 from shared.http.addresses import PublicResolver
 from shared.http.connector import gated_connector
@@ -49,6 +50,26 @@ class GatedClient(httpx.AsyncClient):
             trust_env=False,
         )
         self._gated_transport = transport
+
+    @override
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **_unused: object
+    ) -> httpx.Response:
+        """Straight to the transport: httpx's steps for logins, redirects and cookies, all of which
+        these clients refuse, cost a sixth of a call."""
+        if self.is_closed:
+            raise RuntimeError("the client has been closed")
+        try:
+            response = await self._gated_transport.handle_async_request(request)
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        if not stream:
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        return response
 
     async def connect_ahead(self, url: str) -> None:
         """Make sure a connection to this host is kept; sends nothing. Errors as for a request."""

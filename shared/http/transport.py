@@ -10,7 +10,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, cast
 
 import aiohttp
@@ -65,7 +65,9 @@ class GatedTransport(httpx.AsyncBaseTransport):
                         data=_body(body),
                         allow_redirects=False,
                         skip_auto_headers=_NOT_BY_ITSELF,
-                        timeout=_aiohttp_timeout(times),
+                        timeout=_aiohttp_timeout(
+                            times.get("pool"), times.get("connect"), times.get("read")
+                        ),
                     )
         finally:
             current_exchange.reset(mark)
@@ -126,6 +128,7 @@ def _headers(request: httpx.Request) -> list[tuple[str, str]]:
     return [(name.decode("ascii"), value.decode("latin-1")) for name, value in request.headers.raw]
 
 
+@lru_cache(maxsize=1024)
 def _exact_url(url: httpx.URL) -> yarl.URL:
     # Part by part and already encoded: a second parse of the text could name another host, and
     # one changed escape breaks the signature of a pre-signed link.
@@ -140,12 +143,12 @@ def _exact_url(url: httpx.URL) -> yarl.URL:
     )
 
 
-def _aiohttp_timeout(times: dict[str, float | None]) -> aiohttp.ClientTimeout:
-    pool, connect = times.get("pool"), times.get("connect")
+@lru_cache(maxsize=64)
+def _aiohttp_timeout(
+    pool: float | None, connect: float | None, read: float | None
+) -> aiohttp.ClientTimeout:
     both = None if pool is None or connect is None else pool + connect
-    return aiohttp.ClientTimeout(
-        total=None, connect=both, sock_connect=connect, sock_read=times.get("read")
-    )
+    return aiohttp.ClientTimeout(total=None, connect=both, sock_connect=connect, sock_read=read)
 
 
 def _sending(

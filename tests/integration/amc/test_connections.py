@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import httpx
@@ -413,5 +413,68 @@ def test_what_the_server_sees_is_what_was_meant(run) -> None:
             assert wire.requests[1].startswith(
                 b"GET /amc/reporting/amc1/workflowExecutions/a%2Fb%25c HTTP/1.1\r\n"
             )
+
+    run(scenario)
+
+
+def test_a_cookie_is_not_sent_back(run) -> None:
+    async def sets_one(wire: Wire, reader: Reader, writer: Writer) -> None:
+        while True:
+            await wire.read_request(reader)
+            writer.write(answer(EXECUTION_BODY, b"Set-Cookie: seen=1; Path=/"))
+
+    async def scenario() -> None:
+        async with serving(sets_one) as wire, rig(wire.base_url) as amc:
+            await amc.create()
+            await amc.create()
+
+            assert b"ookie" not in wire.requests[1]
+
+    run(scenario)
+
+
+def test_each_call_carries_the_token_and_the_account_it_was_given(run) -> None:
+    async def scenario() -> None:
+        async with serving(answer_all) as wire, rig(wire.base_url) as amc:
+            other = replace(amc.target, entity_id=EntityId("ENTITYOTHER"))
+            for target, token in (
+                (amc.target, TOKEN),
+                (other, TOKEN),
+                (amc.target, AccessToken("Atza|newer")),
+                (amc.target, AccessToken("Atza|newest")),
+            ):
+                await amc.client.get_execution(target, token, EXECUTION_ID, give_up_at=later())
+
+            tokens = [line_of(request, b"Authorization") for request in wire.requests]
+            assert tokens == [
+                b"Bearer Atza|token",
+                b"Bearer Atza|token",
+                b"Bearer Atza|newer",
+                b"Bearer Atza|newest",
+            ]
+            accounts = [
+                line_of(request, b"Amazon-Advertising-API-AdvertiserId")
+                for request in wire.requests
+            ]
+            mine = amc.target.entity_id.encode()
+            assert accounts == [mine, b"ENTITYOTHER", mine, mine]
+
+    run(scenario)
+
+
+def line_of(request: bytes, name: bytes) -> bytes:
+    return request.partition(b"\r\n" + name + b": ")[2].partition(b"\r\n")[0]
+
+
+def test_a_closed_client_sends_nothing(run) -> None:
+    async def scenario() -> None:
+        async with serving(answer_all) as wire:
+            http = amc_client(QUICK)
+            await http.get(wire.base_url)
+            await http.aclose()
+
+            with pytest.raises(RuntimeError, match="closed"):
+                await http.get(wire.base_url)
+            assert len(wire.requests) == 1
 
     run(scenario)
