@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from typing_extensions import override
@@ -21,6 +21,9 @@ from shared.domain.ids import AmcExecutionId
 from shared.runtime.gathering import Gathering
 
 FoundT = TypeVar("FoundT")
+
+_LINGER_SECONDS: Final = 0.005
+"""A batch of sixteen costs Postgres a sixth, for each of them, of what one alone does."""
 
 
 class _Wanted(NamedTuple):
@@ -70,9 +73,10 @@ class GatheredSubmissions(Submissions):
             submissions.database,
             submissions.first_look,
             submissions.on_written,
-            _claims=Gathering(steps.claim),
+            _claims=Gathering(steps.claim, linger=_LINGER_SECONDS),
+            # Never: its permit is already growing old.
             _intents=Gathering(steps.intend),
-            _bindings=Gathering(submissions.bind_all),
+            _bindings=Gathering(submissions.bind_all, linger=_LINGER_SECONDS),
         )
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -10,6 +10,8 @@ import pytest
 from shared.domain.errors import DatabaseUnavailable, StaleTransition
 from shared.runtime.gathering import Gathering
 
+HOUR = 3600.0
+
 
 @dataclass
 class Steps:
@@ -125,3 +127,54 @@ async def test_who_is_in_line_at_the_stop_is_still_served():
 
     assert await asyncio.gather(first, second) == [0, 2]
     await serving
+
+
+async def test_a_step_of_several_waits_until_enough_have_come():
+    steps = Steps()
+    steps.open.set()
+    stop = asyncio.Event()
+    gathering = Gathering(steps, linger=HOUR, enough=3)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gathering.run(stop))
+        two = [asyncio.ensure_future(gathering.ask(number)) for number in (1, 2)]
+        await turns()
+        assert steps.taken == []
+
+        assert await gathering.ask(3) == 6
+        assert await asyncio.gather(*two) == [2, 4]
+        stop.set()
+
+    assert steps.taken == [[1, 2, 3]]
+
+
+async def test_who_comes_alone_waits_for_nobody():
+    steps = Steps()
+    steps.open.set()
+    stop = asyncio.Event()
+    gathering = Gathering(steps, linger=HOUR, enough=3)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gathering.run(stop))
+        assert await gathering.ask(1) == 2
+        assert await gathering.ask(2) == 4
+        stop.set()
+
+    assert steps.taken == [[1], [2]]
+
+
+async def test_company_is_not_waited_for_any_longer_than_told():
+    steps = Steps()
+    steps.open.set()
+    stop = asyncio.Event()
+    gathering = Gathering(steps, linger=0.001, enough=3)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(gathering.run(stop))
+        assert await asyncio.gather(gathering.ask(1), gathering.ask(2)) == [2, 4]
+        stop.set()
+
+    assert steps.taken == [[1, 2]]
+
+
+async def turns() -> None:
+    """Long enough for all that needs no more than turns of the loop."""
+    for _ in range(20):
+        await asyncio.sleep(0)
