@@ -136,6 +136,9 @@ def is_secret_key(key: str) -> bool:
 
 
 def _redact(value: object, depth: int) -> object:
+    # First what nearly all of a line is, by the quickest test there is.
+    if type(value) is str:
+        return redact_text(value)
     match value:
         case None | bool() | int() | float():
             return value
@@ -152,7 +155,7 @@ def _redact_nested(value: object, depth: int) -> object:
         case BaseException():
             return _redact_exception(value, depth)
         case Mapping():
-            return {_key(key): _redact_item(key, value[key], depth) for key in value}
+            return {_key(str(key)): _redact_item(key, value[key], depth) for key in value}
         case list() | tuple() | AbstractSet():
             return [_redact(item, depth - 1) for item in value]
         case _:
@@ -165,8 +168,9 @@ def _redact_item(key: object, value: object, depth: int) -> object:
     return _redact(value, depth - 1)
 
 
-def _key(key: object) -> str:
-    return redact_text(str(key))
+@lru_cache(maxsize=1024)  # as of `is_secret_key`
+def _key(key: str) -> str:
+    return redact_text(key)
 
 
 def _redact_exception(error: BaseException, depth: int) -> str:
