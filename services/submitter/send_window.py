@@ -20,19 +20,22 @@ _FIRST: Final = 4.0
 _MOST: Final = 64.0
 """Wider than the work in hand at once; so that it narrows soon when the machine gets busy."""
 _SHRINK: Final = 0.7
+_GROUP_SECONDS: Final = 0.005
 _PAUSE_SECONDS: Final = 0.2
 """Permits that expired together say the same thing once."""
 
 
 @dataclass(slots=True)
 class SendWindow:
-    """Lets in as many at once as have lately left in time, first come, first served."""
+    """Lets in as many at once as have lately left in time, first come, first served; where others
+    wait, in groups."""
 
     room: float = _FIRST
     clock: Callable[[], float] = time.monotonic
     _inside: int = 0
     _line: deque[asyncio.Future[None]] = field(default_factory=deque)
     _shrunk_at: float = float("-inf")
+    _filling: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -65,6 +68,19 @@ class SendWindow:
             raise
 
     def _let_in(self) -> None:
+        """Those let in together book, record and send in shared steps, so half a window at a time;
+        but where the calls inside take long, a free place is not kept for that."""
+        if not self._line:
+            return
+        if int(self.room) - self._inside >= int(self.room) // 2:
+            self._fill()
+        elif self._filling is None:
+            self._filling = asyncio.get_running_loop().call_later(_GROUP_SECONDS, self._fill)
+
+    def _fill(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
         while self._line and self._inside < int(self.room):
             place = self._line.popleft()
             if not place.done():

@@ -41,6 +41,51 @@ async def test_no_more_than_there_is_room_for_are_inside() -> None:
     assert inside == [0, 1, 2, 3, 4]
 
 
+async def _inside_after_some_of_four_left(gone: int) -> list[int]:
+    """Four inside, three in line; who has been inside once that many left."""
+    window, leave = SendWindow(room=4), [asyncio.Event() for _ in range(7)]
+    inside: list[int] = []
+
+    async def stay(number: int) -> None:
+        async with window.turn():
+            inside.append(number)
+            await leave[number].wait()
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(7):
+            group.create_task(stay(number))
+        await asyncio.sleep(0)
+        for number in range(gone):
+            leave[number].set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        found = list(inside)
+        for each in leave:
+            each.set()
+    assert inside == list(range(7))
+    return found
+
+
+async def test_who_waits_is_let_in_with_others() -> None:
+    assert await _inside_after_some_of_four_left(1) == [0, 1, 2, 3]
+    assert await _inside_after_some_of_four_left(2) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_a_free_place_is_not_kept_for_others_to_leave() -> None:
+    window, leave = SendWindow(room=4), asyncio.Event()
+
+    async def stay() -> None:
+        async with window.turn():
+            await leave.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(stay())
+        quick, last = (group.create_task(take_turn(window)) for _ in range(2))
+        await asyncio.wait_for(asyncio.gather(quick, last), 1)
+        leave.set()
+
+
 async def test_a_full_round_in_time_makes_room_for_one_more() -> None:
     window = SendWindow(room=4)
 
