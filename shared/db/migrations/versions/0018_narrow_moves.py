@@ -8,7 +8,7 @@ or downloaded is bounded by the slots, so the rescuer reads through all of it in
 from alembic import op
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
