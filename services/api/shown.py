@@ -5,14 +5,13 @@ new each time. Every request asks the database which rows it has in which versio
 new is read and written as JSON. So nothing is shown that is not so at the moment of the question.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from uuid import UUID
 
 from services.api.schemas.executions import execution_json
-from shared.db.executions_read import Execution, ExecutionFilter, Versioned
+from shared.db.executions_read import Execution, ExecutionFilter, Version, Versioned
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 _OVERHEAD: Final = 400
@@ -30,13 +29,11 @@ class Executions(Protocol):
 
 @dataclass(slots=True)
 class ShownExecutions:
-    """The texts of the executions that were asked for last, `most_bytes` of them."""
+    """The texts of the executions that were shown last, up to `most_bytes` of them."""
 
     executions: Executions
     most_bytes: int = _MOST_BYTES
-    _kept: OrderedDict[UUID, tuple[tuple[int, int, int], bytes]] = field(
-        default_factory=OrderedDict
-    )
+    _kept: dict[UUID, tuple[Version, bytes]] = field(default_factory=dict)
     _bytes: int = 0
 
     async def page(
@@ -44,28 +41,27 @@ class ShownExecutions:
     ) -> list[tuple[UUID, bytes]]:
         """The newest first, each with its JSON."""
         listed = await self.executions.page(wanted, after=after, limit=limit)
-        texts = self._known(listed)
-        missing = {each.id: each.version for each in listed if each.id not in texts}
-        if missing:
-            # Read later than their versions: at worst newer than these, and then read once more.
-            for execution in await self.executions.of(list(missing)):
-                text = texts[execution.id] = execution_json(execution)
-                self._keep(execution.id, missing[execution.id], text)
-        return [(each.id, texts[each.id]) for each in listed if each.id in texts]
-
-    def _known(self, listed: Sequence[Versioned]) -> dict[UUID, bytes]:
-        texts = {}
+        texts: dict[UUID, bytes] = {}
+        missing: dict[UUID, Version] = {}
         for execution_id, version in listed:
             entry = self._kept.get(execution_id)
             if entry is not None and entry[0] == version:
                 texts[execution_id] = entry[1]
-                self._kept.move_to_end(execution_id)
-        return texts
+            else:
+                missing[execution_id] = version
+        if not missing:
+            return list(texts.items())
+        # Read later than their versions: at worst newer than these, and then read once more.
+        for execution in await self.executions.of(list(missing)):
+            text = texts[execution.id] = execution_json(execution)
+            self._keep(execution.id, missing[execution.id], text)
+        return [(each, texts[each]) for each, _ in listed if each in texts]
 
-    def _keep(self, execution_id: UUID, version: tuple[int, int, int], text: bytes) -> None:
+    def _keep(self, execution_id: UUID, version: Version, text: bytes) -> None:
         before = self._kept.pop(execution_id, None)
         self._bytes += len(text) - len(before[1]) if before else len(text) + _OVERHEAD
         self._kept[execution_id] = version, text
         while self._bytes > self.most_bytes:
-            _, (_, oldest) = self._kept.popitem(last=False)
+            # The first is the one that was written longest ago.
+            _, oldest = self._kept.pop(next(iter(self._kept)))
             self._bytes -= len(oldest) + _OVERHEAD

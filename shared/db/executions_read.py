@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
@@ -17,6 +16,11 @@ from shared.domain.ids import EXECUTION_PREFIX, show
 from shared.domain.states import ExecutionState
 
 _SQL = load("executions_read")
+
+Version = tuple[int, int, int]
+"""Of an execution's row and of those of its workflow and its instance: while it is the same,
+everything shown of the execution is the same."""
+Versioned = tuple[UUID, Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,6 @@ class Standing:
     error_message: str | None
     error_hint: str | None
     finished_at: datetime | None
-
-
-class Versioned(NamedTuple):
-    """An execution in a list: while `version` is the same, everything shown of it is the same."""
-
-    id: UUID
-    version: tuple[int, int, int]
-    """Of its row and of those of its workflow and its instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,7 @@ class ExecutionsRead:
     ) -> list[Versioned]:
         """Which executions are on a page, the newest first; what is new of them is in `of`."""
         rows = await self._versions(wanted, after, limit)
-        return [Versioned(row[0], (row[1], row[2], row[3])) for row in rows]
+        return [(row[0], (row[1], row[2], row[3])) for row in rows]
 
     async def _versions(self, wanted: ExecutionFilter, after: UUID, limit: int) -> list[Record]:
         # One statement for each leading filter, because each has an index of its own.

@@ -29,7 +29,7 @@ class Rows:
 
     async def page(self, wanted: ExecutionFilter, *, after: UUID, limit: int) -> list[Versioned]:
         keys = sorted((key for key in self.versions if key < after), reverse=True)
-        return [Versioned(key, self.versions[key]) for key in keys[:limit]]
+        return [(key, self.versions[key]) for key in keys[:limit]]
 
     async def of(self, ids: Sequence[UUID]) -> list[Execution]:
         self.read.append(list(ids))
@@ -71,15 +71,25 @@ async def test_an_execution_that_is_gone_between_two_looks_is_left_out() -> None
     assert [key for key, _ in page] == [kept]
 
 
-async def test_those_that_were_asked_for_longest_ago_are_forgotten_first() -> None:
+async def test_those_that_were_written_longest_ago_are_forgotten_first() -> None:
     rows = Rows()
-    _, two, three = (rows.write(number) for number in (1, 2, 3))
+    one, two, three = (rows.write(number) for number in (1, 2, 3))
     shown = ShownExecutions(rows, most_bytes=2 * (len(execution_json(PLAIN)) + 400))
-    await shown.page(EVERY, after=three, limit=2)
+    for after in (two, three, LAST):
+        await shown.page(EVERY, after=after, limit=1)
+    assert rows.read == [[one], [two], [three]]
+
+    await shown.page(EVERY, after=LAST, limit=2)
+    assert rows.read == [[one], [two], [three]]
     await shown.page(EVERY, after=two, limit=1)
-    await shown.page(EVERY, after=LAST, limit=1)
-    rows.read.clear()
+    assert rows.read[3:] == [[one]]
 
-    await shown.page(EVERY, after=LAST, limit=3)
 
-    assert rows.read == [[two]]
+async def test_a_page_is_whole_even_if_it_is_more_than_may_be_kept() -> None:
+    rows = Rows()
+    keys = [rows.write(number) for number in (3, 2, 1)]
+    shown = ShownExecutions(rows, most_bytes=1)
+
+    for _ in range(2):
+        page = await shown.page(EVERY, after=LAST, limit=9)
+        assert [key for key, _ in page] == keys
