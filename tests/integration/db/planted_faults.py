@@ -23,7 +23,7 @@ from deploy.local.databases import with_database
 from deploy.local.profiles import FAST
 from shared.db.migrate import upgrade
 from shared.db.queries import load
-from tests.integration.db.test_states_model import hunt, opened
+from tests.integration.db.states_hunt import hunt, opened
 
 EXAMPLES = 60
 """A fault that is not seen in so many counts as missed."""
