@@ -32,6 +32,7 @@ class Part:
     """A part in memory."""
 
     data: bytes
+    is_whole: bool = True
 
     @property
     def size(self) -> int:
@@ -43,6 +44,9 @@ class Part:
 
     def open(self) -> io.BytesIO:
         return io.BytesIO(self.data)
+
+    async def more_than(self, size: int) -> None:
+        """It is whole."""
 
 
 async def completed(api: Api, data: bytes = CSV, **more: object) -> str:
