@@ -78,10 +78,15 @@ class SpooledPart:
 
     def open(self) -> BinaryIO:
         """The bytes from the start, as far as they are there: in memory always the same file,
-        rewound; on the disk a reading of its own, which the writer does not disturb."""
-        if self.is_on_disk:
-            return io.BufferedReader(_Reading(self._file.fileno()))
-        self._file.seek(0)
+        rewound; on the disk a reading of its own, which the writer does not disturb. NotWhole if
+        the part broke off."""
+        try:
+            if self.is_on_disk:
+                return io.BufferedReader(_Reading(self._file.fileno()))
+            self._file.seek(0)
+        except ValueError:
+            # It is closed, maybe by the event loop while a thread is here.
+            raise NotWhole("The part broke off.") from None
         return cast("BinaryIO", self._file)
 
     def close(self) -> None:

@@ -139,6 +139,16 @@ async def test_what_is_on_the_disk_can_be_read_while_the_rest_arrives(spool: Dis
         assert part.open().read() == first + rest
 
 
+async def test_a_reading_goes_on_when_the_part_is_closed(tmp_path: Path) -> None:
+    part = SpooledPart(memory_bytes=1, folder=tmp_path)
+    part.append(b"first second")
+    with part.open() as reading:
+        assert reading.read(6) == b"first "
+        part.close()
+        assert reading.seek(0) == 0
+        assert reading.read() == b"first second"
+
+
 async def test_nobody_is_told_before_every_part_has_begun(tmp_path: Path) -> None:
     spool, told = DiskSpool(tmp_path, parallel=1, memory_bytes=1000, reserve_bytes=0), list[int]()
     big = b"x" * 1_100_000
@@ -167,6 +177,8 @@ async def test_a_reader_is_not_left_with_a_part_that_broke_off(spool: DiskSpool)
             await shelf.fill({"a": opened}, told.extend)
         with pytest.raises(NotWhole):
             await told[0].more_than(told[0].size)
+        with pytest.raises(NotWhole):
+            told[0].open()
 
 
 async def test_a_part_that_does_not_fit_is_refused_before_it_is_written(tmp_path: Path) -> None:
