@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from shared.domain.ids import InstanceKey
 from shared.domain.turns import Turn
 from shared.runtime.gathering import Gathering
+
+_LINGER_SECONDS: Final = 0.005
+"""Under load, for company: who books together also records intents together."""
 
 
 class Budgets(Protocol):
@@ -48,7 +51,7 @@ class GatheredBudget:
     @classmethod
     def over(cls, budgets: Budgets) -> "GatheredBudget":
         """The same rows, asked together."""
-        return cls(Gathering(_Step(budgets)))
+        return cls(Gathering(_Step(budgets), linger=_LINGER_SECONDS))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then whoever is still in line is served."""
