@@ -63,7 +63,7 @@ def test_no_statement_compares_with_a_word_that_is_no_state() -> None:
 )
 def test_an_index_covers_the_states_it_is_for(index: str, states: set[ExecutionState]) -> None:
     made = re.search(
-        rf'create index (?:concurrently if not exists )?{index} on .*?"\s*\),',
+        rf'create index (?:concurrently )?{index} on .*?"\s*\),',
         MIGRATIONS,
         re.DOTALL,
     )

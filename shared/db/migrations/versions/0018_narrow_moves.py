@@ -14,12 +14,14 @@ depends_on = None
 
 # rescue: whose worker, message or settle timer is gone. Nothing but the state and the id may stand
 # here: Postgres keeps a row's entries (HOT) only if no column of any index or condition changes.
-IN_HAND = (
+IN_HAND = [
+    # One that a failed run left behind is invalid, and would never be used.
+    "drop index concurrently if exists executions_in_hand",
     (
-        "create index concurrently if not exists executions_in_hand on workflow_executions (id) "
+        "create index concurrently executions_in_hand on workflow_executions (id) "
         "where state in ('submitting', 'downloading')"
     ),
-)
+]
 UP = [
     "drop index executions_leased",
     "drop index executions_in_doubt",
