@@ -95,6 +95,10 @@ async def _fill(
         " select 'poll_instance.v1', '{}', gen_random_uuid(), now() + interval '1 day'"
         " from generate_series(1, 20000)"
     )
+    await database.execute(
+        "insert into event_positions (reader, last_id)"
+        " select 'amc.events', max(id) from execution_events"
+    )
     await database.execute("analyze")
 
 
@@ -179,6 +183,7 @@ STATEMENTS: dict[str, Run] = {
     "work at AMC": statement("polling", "work_at_amc", instance),
     "claim a look": statement("polling", "claim_for_poll", instance, MINUTE),
     "expected seconds": statement("polling", "expected_seconds", instance),
+    "take the turn to tell": statement("telling", "take_turn", value(uuid4()), MINUTE),
     "due kinds": statement(
         "timers", "due_kinds", value(["poll_instance", "admit_instance"]), MINUTE
     ),
@@ -226,7 +231,8 @@ STATEMENTS: dict[str, Run] = {
 
 _SCANS = (
     "select relname, seq_scan from pg_stat_user_tables"
-    " where relname in ('workflow_executions', 'timers', 'outbox') order by relname"
+    " where relname in ('workflow_executions', 'execution_events', 'timers', 'outbox')"
+    " order by relname"
 )
 
 
