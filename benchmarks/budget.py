@@ -1,8 +1,8 @@
 """How much of AMC's limit is used when there is no end of work, and whether it is ever exceeded.
 
-20 instances, three replicas of every worker, more executions queued than can be made; runs never
-end, so nearly all calls are creations, with the looks of the poller between them. Everything is
-counted where AMC counts, by the simulator's clock. The rival that has to be met is the limit
+20 instances, three replicas of every worker, seconds of work in line on each at any time; runs
+never end, so nearly all calls are creations, with the looks of the poller between them. Everything
+is counted where AMC counts, by the simulator's clock. The rival that has to be met is the limit
 itself; Celery's `rate_limit="10/s"` on three workers is shown beside it.
 """
 
@@ -27,6 +27,13 @@ _REPLICAS: Final = 3
 _LONGEST_WAIT_SECONDS: Final = 1.0
 _THROTTLED: Final = 429
 _AT_ONCE: Final = 100_000
+_ENOUGH: Final = 3 * _LIMIT
+"""Executions in line on one instance: three seconds of calls."""
+_IN_LINE: Final = """
+select i.amc_instance_id as id, count(*) as n
+  from workflow_executions e join amc_instances i on i.id = e.instance_id
+ where e.state in ('queued', 'submitting') group by 1
+"""
 _DEEP: Final = 4
 """Processes of each Celery worker. With threads its rate limits wake up once a second only."""
 
@@ -43,6 +50,11 @@ class Length:
     def calls(self) -> int:
         """More than the limit allows one instance until the window ends."""
         return int((self.settle + self.window) * _LIMIT * 1.1)
+
+    @property
+    def seconds(self) -> float:
+        """Until the window ends."""
+        return self.settle + self.window
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +124,19 @@ class _Bench:
         """Calls a second and instance."""
         places = next(self.ours)
         began = self.town.now()
-        self.town.ask(self.workflow, [p.id for _ in range(self.length.calls) for p in places])
+        self._keep_busy(places, until=began + self.length.seconds)
         self.of_ours.append(self._spell(places, began))
         self._wait_until_sent()
         return self.of_ours[-1].rate
+
+    def _keep_busy(self, places: Sequence[Place], *, until: float) -> None:
+        """Some seconds of work are in line everywhere, and not much is left over at the end."""
+        while self.town.now() < until:
+            in_line = {row["id"]: row["n"] for row in self.town.rows(_IN_LINE)}
+            short = [p.id for p in places if in_line.get(p.id, 0) < _ENOUGH]
+            if short:
+                self.town.ask(self.workflow, short * _ENOUGH)
+            time.sleep(0.5)
 
     def measure_celery(self) -> float:
         """The same for the rival."""
