@@ -15,7 +15,7 @@ _DRIFT: Final = 200e-6
 
 _TRIPS: Final = 2.0
 _LONGEST_LEAD: Final = 0.060
-_SHARE_OF_THE_LAST: Final = 0.2
+_NEARER: Final = 1.1
 
 
 class Turn(NamedTuple):
@@ -78,5 +78,11 @@ class Lead:
         return min(_LONGEST_LEAD, _TRIPS * self._trip)
 
     def learn(self, trip: float) -> None:
-        """An answer took that many seconds; one slow answer says little."""
-        self._trip += (trip - self._trip) * _SHARE_OF_THE_LAST
+        """An answer took that many seconds. What half of them take counts, so one slow one says
+        little however slow it was."""
+        if not self._trip:
+            self._trip = trip
+        elif trip > self._trip:
+            self._trip = min(trip, self._trip * _NEARER)
+        else:
+            self._trip = max(trip, self._trip / _NEARER)
