@@ -41,6 +41,11 @@ amc_ids = st.integers(0, AMC_IDS - 1).map("amc-{}".format)
 candidates = st.lists(amc_ids, max_size=3, unique=True)
 several = st.lists(place, min_size=1, max_size=4)
 SEEN = st.sampled_from(["pending", "running", "downloading", "failed", "cancelled"])
+LETTING_GO = (
+    "requeue", "postpone", "give_up_attempt", "postpone_reconciliation", "download postpone",
+    "download give_back",
+)  # fmt: skip
+"""Whoever has made one does nothing more with its claim."""
 DOWNLOADING = ("renew", "postpone", "fail", "complete", "complete", "give_back")
 
 
@@ -103,6 +108,8 @@ class Clerks(RuleBasedStateMachine):
         in_hand = [each.move.claim for each in self.world.actors if each.move is not None]
         if move.claim is None or all(move.claim is not each for each in in_hand):
             self.world.start(idle[actor % len(idle)], move, held=held)
+            if move.name in LETTING_GO:
+                self.claims = [each for each in self.claims if each is not move.claim]
             self._collect()
 
     def _collect(self) -> None:
@@ -234,11 +241,12 @@ class Clerks(RuleBasedStateMachine):
             elif claim is None or not self.world.model.is_ours(claim, "submitting"):
                 move = moves.claim_for_reconciliation(execution)
             else:
+                is_asked = self.world.model.executions[execution].is_cancel_asked
                 others = [
                     moves.adopt(claim, seen),
                     moves.give_up(claim),
                     moves.leave_in_doubt(claim),
-                    moves.claim_for_reconciliation(execution),
+                    moves.give_up(claim) if is_asked else moves.claim_for_reconciliation(execution),
                 ]
                 move = others[way % len(others)]
             self._make(actor, held and number == len(ways), move)
@@ -296,10 +304,12 @@ class Clerks(RuleBasedStateMachine):
         execution = executions[at % len(executions)]
         for number, way in enumerate(ways, start=1):
             claim = self._claim_of(execution, DownloadClaim)
-            is_free = claim is None or not self.world.model.executions[execution].is_owned
+            found = self.world.model.executions[execution]
+            # Half of those who lost their lease are overtaken.
+            is_free = not found.is_owned or (found.is_expired and at % 2 == 0)
             move = (
                 moves.claim_for_download(execution)
-                if is_free
+                if claim is None or is_free
                 else moves.work_on_download(claim, way)
             )
             self._make(actor, held and number == len(ways), move)
@@ -310,7 +320,9 @@ class Clerks(RuleBasedStateMachine):
         if not self.claims:
             self.submit(actor, held, at, [at], amc_id)
             return
-        claim = self.claims[at % len(self.claims)]
+        # Best one whose work somebody else has taken over.
+        claims = [each for each in self.claims if self._is_overtaken(each)] or self.claims
+        claim = claims[at % len(claims)]
         match claim:
             case SubmissionClaim():
                 ways = [
@@ -331,6 +343,12 @@ class Clerks(RuleBasedStateMachine):
             case _:
                 ways = [moves.finish_look(claim, None, is_last=False)]
         self._make(actor, held, ways[way % len(ways)])
+
+    def _is_overtaken(self, claim: Any) -> bool:
+        if isinstance(claim, PollClaim):
+            return False
+        found = self.world.model.executions[claim.execution_id]
+        return found.fence > claim.fence and found.state not in FINAL
 
     # --- people and rescuers ----------------------------------------------------------------
 
