@@ -250,7 +250,7 @@ class Round:
     def _moved_on(self, since: float | None) -> tuple[float, ...]:
         """Seconds until each execution that was in a worker's hands left its state."""
         ids = [place.id for place in self.places]
-        rows = [] if since is None else self.town.sql(_MOVED_ON, ids, since)
+        rows = [] if since is None else self.town.sql(MOVED_ON, ids, since)
         return tuple(row["seconds"] for row in rows)
 
     def _read_results(self, driver: Driver) -> None:
@@ -294,7 +294,7 @@ select 'a comparison that is ' || r.status from reconciliations r
  limit 20
 """
 
-_MOVED_ON = """
+MOVED_ON = """
 with before as (
   select distinct on (v.execution_id) v.execution_id, v.to_state from execution_events v
     join workflow_executions e on e.id = v.execution_id

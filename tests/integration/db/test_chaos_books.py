@@ -12,6 +12,7 @@ from shared.db.pool import Database
 from shared.domain.ids import EXECUTION_PREFIX, show
 from tests.chaos.books import KeyRow
 from tests.chaos.read_database import read_database, sampling
+from tests.chaos.round import MOVED_ON
 from tests.chaos.search_secrets import canaries_of, search_dump
 from tests.integration.builders import (
     MadeInstance,
@@ -119,3 +120,24 @@ async def test_a_dump_tells_a_token_that_lies_in_a_table(
 
     assert before == (False, True)
     assert await asyncio.to_thread(dumped) == (True, True)
+
+
+async def test_work_moves_on_when_what_a_worker_had_in_hand_leaves_its_state(
+    database: Database, workflow: MadeWorkflow
+) -> None:
+    ours = await make_instance(database, max_concurrent_executions=1)
+    in_hand, queued = await accept_and_admit(
+        database, *(make_request(ours, workflow) for _ in range(2))
+    )
+    name = await database.fetchval(
+        "select amc_instance_id from amc_instances where id = $1", ours.key
+    )
+    broke_at = await database.fetchval("select extract(epoch from clock_timestamp())::float8")
+    await database.execute("select pg_sleep(0.2)")
+    await Control(database).request_cancel(in_hand, by="anna")
+    await Control(database).request_cancel(queued, by="anna")
+
+    rows = await database.fetch(MOVED_ON, [name], broke_at)
+
+    (seconds,) = (row["seconds"] for row in rows)
+    assert 0.2 <= seconds < 5
