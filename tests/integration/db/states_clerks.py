@@ -314,6 +314,20 @@ class Clerks(RuleBasedStateMachine):
             )
             self._make(actor, held and number == len(ways), move)
 
+    @rule(actor=who, held=held, at=place)
+    def overtaken_load(self, actor: int, held: bool, at: int) -> None:
+        """One that has all rows in hand, and whose lease another has taken over."""
+        executions = self._executions("downloading")
+        if not executions:
+            self.observe(actor, held, at, ["downloading"])
+            return
+        execution = executions[at % len(executions)]
+        claim = self._claim_of(execution, DownloadClaim)
+        self._end_lease(execution)
+        self._make(actor, False, moves.claim_for_download(execution))
+        if claim is not None:
+            self._make(actor, held, moves.work_on_download(claim, "complete"))
+
     @rule(actor=who, held=held, at=place, way=place, amc_id=amc_ids)
     def awake_again(self, actor: int, held: bool, at: int, way: int, amc_id: str) -> None:
         """A worker that was given up for dead goes on where it stopped."""
