@@ -172,11 +172,10 @@ KILLED = (
     ),
     Pass(
         "cancelling",
-        _at(
-            P.CANCEL_REQUESTED, P.CANCEL_READ, P.CANCEL_ANSWERED, P.CANCEL_RECORDED,
-            P.REFRESH_CLAIMED, P.REFRESH_ANSWERED, P.REFRESH_STORED,
-        ),
-        (*asked(CANCELLED, 8, cancel_after=1.5), *asked(SHORT, 4)),
+        _at(P.REFRESH_CLAIMED, P.REFRESH_ANSWERED, P.REFRESH_STORED),
+        # Who waits for a token when it is cancelled never gets to AMC, so others follow.
+        (*asked(CANCELLED, 28, every=1.5, cancel_after=3), *asked(SHORT, 4)),
+        lines=(_at(P.CANCEL_REQUESTED, P.CANCEL_READ, P.CANCEL_ANSWERED, P.CANCEL_RECORDED),),
         provoke=_tokens_expire,
     ),
     Pass(
