@@ -118,22 +118,9 @@ async def open_database(
             command_timeout=statement_timeout.total_seconds() + 5,
             init=_prepare,
             reset=_as_it_is,
-            server_settings={
-                "application_name": f"amcflow {service}",
-                "amcflow.relay": str(relay_id),
-                "statement_timeout": f"{int(statement_timeout.total_seconds() * 1000)}",
-                "lock_timeout": f"{int(lock_timeout.total_seconds() * 1000)}",
-                # Shorter than the wait for a lock: who waits for a frozen client outlives it.
-                "idle_in_transaction_session_timeout": "3000",
-                # For a client whose machine is gone without a good-bye.
-                "tcp_keepalives_idle": "10",
-                "tcp_keepalives_interval": "5",
-                "tcp_keepalives_count": "3",
-                "tcp_user_timeout": "25000",
-                "timezone": "UTC",
-                "datestyle": "ISO, YMD",
-                "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
-            },
+            server_settings=_session(
+                service, relay_id, statement_timeout, lock_timeout, plans_once=plans_once
+            ),
         )
     try:
         yield Database(pool, relay_id, acquire_timeout=10)
@@ -143,3 +130,29 @@ async def open_database(
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+def _session(
+    service: str,
+    relay_id: UUID,
+    statement_timeout: timedelta,
+    lock_timeout: timedelta,
+    *,
+    plans_once: bool,
+) -> dict[str, str]:
+    return {
+        "application_name": f"amcflow {service}",
+        "amcflow.relay": str(relay_id),
+        "statement_timeout": f"{int(statement_timeout.total_seconds() * 1000)}",
+        "lock_timeout": f"{int(lock_timeout.total_seconds() * 1000)}",
+        # Shorter than the wait for a lock: who waits for a frozen client outlives it.
+        "idle_in_transaction_session_timeout": "3000",
+        # For a client whose machine is gone without a good-bye.
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "25000",
+        "timezone": "UTC",
+        "datestyle": "ISO, YMD",
+        "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
+    }
