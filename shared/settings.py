@@ -152,6 +152,12 @@ class AmcCallSettings(AmazonSettings):
     list_lag: Seconds = Field(timedelta(seconds=30), validation_alias="AMCFLOW_LIST_LAG_SECONDS")
     """How far AMC's lists may be behind what AMC has made."""
 
+    @property
+    def settle_after_intent(self) -> timedelta:
+        """The settle time as an attempt has it, whose call may leave a while after its intent: a
+        turn in the rate budget that was missed is booked again (`shared.amc.permits`)."""
+        return self.settle_time + _ROOM
+
     @model_validator(mode="after")
     def refuse_times_that_disagree(self) -> Self:
         if self.lease < self.http_timeout + _ROOM:

@@ -1,6 +1,6 @@
 """How many submissions of one process may be between their permit and AMC's answer.
 
-A permit lives for 30 ms, and on a busy machine those who share it keep each other from leaving in
+A permit lives for 20 ms, and on a busy machine those who share it keep each other from leaving in
 time: the more book, the fewer send, until nobody does. So the room shrinks when a permit expired
 and grows by one for each full round that was in time, as TCP does with its congestion window
 (RFC 5681). Where nothing expires it is as wide as the work at hand.

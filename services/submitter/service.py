@@ -54,7 +54,7 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
             BudgetPermits(budget),
             SubmitPolicy(
                 lease=settings.lease,
-                settle_time=settings.settle_time,
+                settle_time=settings.settle_after_intent,
                 http_timeout=settings.http_timeout,
                 is_marked=settings.mark_attempts,
             ),

@@ -1,7 +1,7 @@
 """Leave to call AMC once: the port to the rate budget, and the age check that makes it exact.
 
 The budget (one row per instance, DESIGN 6) counts bookings, AMC counts arrivals. They agree as
-long as no permit is used late, so a permit older than 30 ms when the first byte would leave is
+long as no permit is used late, so a permit older than 20 ms when the first byte would leave is
 dropped and nothing is sent.
 """
 
@@ -15,9 +15,10 @@ from typing import Final, Protocol, Self
 from shared.domain.errors import PermitExpired
 from shared.domain.ids import InstanceKey
 
-MAX_AGE_SECONDS: Final = 0.030
+MAX_AGE_SECONDS: Final = 0.020
 _PATIENCE_SECONDS: Final = 0.5
-"""After its first turn a call books others; little beside what a settle time is made of."""
+"""For so long after its first turn a call books others: within the second that a settle time
+has for it (`AmcCallSettings.settle_after_intent`)."""
 
 
 class CallClass(StrEnum):

@@ -136,7 +136,7 @@ def _operate(
 
 # --- the passes ---------------------------------------------------------------------------------
 
-_MARKED_LATE = Rule("late-create:9", CREATE, "POST", 1, 2)
+_MARKED_LATE = Rule("late-create:10", CREATE, "POST", 1, 2)
 _LOST_ANSWERS = Rule("drop-after", CREATE, "POST", 1, 6)
 
 KILLED = (

@@ -15,7 +15,7 @@ MADE_UNHEARD = (
     "malformed-json",
     "empty-body",
 )
-TOO_LATE = "late-create:8"
+TOO_LATE = "late-create:10"
 """AMC makes it when it was given up already."""
 CANCELLED_NOT_MADE, CANCELLED_MADE = "cancelled, not made", "cancelled, made"
 

@@ -1,5 +1,5 @@
 -- Instances. Each is born with its gate and its rate budget: 94 % of the limit, so that permits of
--- up to 30 ms of age, and as much again on the way, keep any second within it.
+-- up to 20 ms of age, and twice as much on the way, keep any second within it.
 
 -- name: create_instance
 with instance as (

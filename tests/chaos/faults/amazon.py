@@ -168,7 +168,7 @@ class CreationTooLate(Answers):
 
     sentence = "the execution created after the settle time"
     aftermath_seconds = 10
-    rules = (Rule("late-create:9", CREATE, "POST", 0.5, 3),)
+    rules = (Rule("late-create:10", CREATE, "POST", 0.5, 3),)
 
     def count(self, scene: Scene) -> None:
         super().count(scene)
