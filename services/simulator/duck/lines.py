@@ -18,16 +18,6 @@ class ReadingStopped(Exception):
     """The query broke while its rows were read; the text is for its owner."""
 
 
-def line_of(names: list[str]) -> str:
-    """The SQL of one record with its line end: `csv_field` of each text, NULL as nothing."""
-    fields = (
-        f"CASE WHEN regexp_matches({name}, '[\",\\n\\r]')"
-        f" THEN '\"' || replace({name}, '\"', '\"\"') || '\"' ELSE coalesce({name}, '') END"
-        for name in names
-    )
-    return " || ',' || ".join(fields) + " || chr(10)"
-
-
 def lines(cursor: duckdb.DuckDBPyConnection, sql: str) -> Iterator[Lines]:
     """The texts of a query with one column; duckdb.Error if it cannot begin, ReadingStopped if it
     breaks later, where Arrow knows the words of the error only."""

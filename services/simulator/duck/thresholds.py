@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from services.simulator.catalogue import Column
 from services.simulator.duck.bound import NEEDED_USERS, NONE, BoundQuery, Mode, OutColumn, Slot
-from services.simulator.duck.lines import line_of
 from services.simulator.duck.slots import fewest, merged, users_of
 from services.simulator.duck.types import NUMBER, family
 
@@ -186,3 +185,13 @@ def _text(name: str, data_type: str) -> str:
             return f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%g')"
         case _:
             return f"CAST({name} AS VARCHAR)"
+
+
+def line_of(names: list[str]) -> str:
+    """The SQL of one record with its line end: `csv_field` of each text, NULL as nothing."""
+    fields = (
+        f"CASE WHEN regexp_matches({name}, '[\",\\n\\r]')"
+        f" THEN '\"' || replace({name}, '\"', '\"\"') || '\"' ELSE coalesce({name}, '') END"
+        for name in names
+    )
+    return " || ',' || ".join(fields) + " || chr(10)"

@@ -95,8 +95,9 @@ async def test_many_who_wrote_nothing_share_a_look_and_a_message_among_them_leav
         await broker.arrived(broker.topology.poll_instance.name, 1)
     seconds = time.monotonic() - began
 
-    # One look finds the message, and one more is the relay's last.
-    assert counting.looks <= seconds / 0.05 + 3
+    # One look finds the message, and one more is the relay's last. The loop's timers are a
+    # millisecond coarse.
+    assert counting.looks <= seconds / 0.048 + 3
 
 
 async def test_a_message_whose_transaction_rolls_back_never_leaves(
@@ -139,15 +140,21 @@ async def test_two_relays_lose_nothing_between_them(
     async with open_database(database_url, service="dead") as dead:
         await write(dead, *range(300))
     await abandon(database)
+    missing = set(range(300))
+
+    async def all_arrived() -> bool:
+        # A broker that answers late gets some of them twice.
+        (message,) = await broker.arrived(broker.topology.poll_instance.name, 1)
+        missing.discard(json.loads(message.body)["instance_id"])
+        return not missing
 
     async with (
         open_database(database_url, service="other") as other,
         relay(database, broker.topology, broker.url),
         relay(other, broker.topology, broker.url),
     ):
-        messages = await broker.arrived(broker.topology.poll_instance.name, 300)
+        await until(all_arrived, seconds=30, every=0.001)
 
-    assert {json.loads(message.body)["instance_id"] for message in messages} == set(range(300))
     assert await left(database) == 0
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.simulator.catalogue import Column
-from services.simulator.duck.lines import ReadingStopped, line_of, lines
+from services.simulator.duck.lines import ReadingStopped, lines
+from services.simulator.duck.thresholds import line_of
 from services.simulator.results.file import Lines, read_result, write_result
 from services.simulator.results.table import csv_field
 
