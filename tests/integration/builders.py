@@ -304,6 +304,20 @@ async def until(
             await asyncio.sleep(every)
 
 
+async def blocked(database: Database) -> None:
+    """Return as soon as somebody waits for a lock in this database."""
+
+    async def waiting() -> bool:
+        return bool(
+            await database.fetchval(
+                "select count(*) from pg_stat_activity"
+                " where wait_event_type = 'Lock' and datname = current_database()"
+            )
+        )
+
+    await until(waiting)
+
+
 async def gathered(calls: Sequence[Awaitable[Any]]) -> list[Any]:
     """All at once; errors among the results."""
     return list(await asyncio.gather(*calls, return_exceptions=True))

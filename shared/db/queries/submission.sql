@@ -191,6 +191,13 @@ with claimed as (
    where e.id = $1 and e.state = 'submitting' and e.intent_at is not null
      and t.kind = 'reconcile_execution' and t.key = e.id::text
      and not exists (select from claimed)
+), disarmed as (
+  -- The rescuer may arm it again just as the doubt is settled. No execution comes back to these
+  -- states, so nobody needs a timer that is found without them.
+  delete from timers
+   where kind = 'reconcile_execution' and key = $1::uuid::text
+     and not exists (select from workflow_executions
+                      where id = $1 and state in ('queued', 'submitting'))
 )
 select e.id, e.fence, e.attempt, e.amc_timeout_seconds, e.intent_at, e.amc_workflow_id,
        e.time_window_type, e.time_window_start, e.time_window_end, e.time_zone, e.parameters,

@@ -24,6 +24,7 @@ from tests.integration.builders import (
     MadeWorkflow,
     accept,
     accept_and_admit,
+    blocked,
     finish,
     in_state,
     make_account,
@@ -32,25 +33,13 @@ from tests.integration.builders import (
     start,
     state_of,
     states_of,
-    until,
 )
-
-WAITERS = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
 
 
 @pytest.fixture
 async def narrow(database: Database) -> MadeInstance:
     """An instance with a single slot."""
     return await make_instance(database, max_concurrent_executions=1)
-
-
-async def blocked(database: Database) -> None:
-    """Somebody waits for a lock now."""
-
-    async def waiting() -> bool:
-        return bool(await database.fetchval(WAITERS + " and datname = current_database()"))
-
-    await until(waiting)
 
 
 async def admit(connection: Connection, instance: MadeInstance) -> int:

@@ -1,5 +1,6 @@
 """What was abandoned comes back: queued work, lost commands, lost timers."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,12 +11,14 @@ from shared.db.polling import Looks
 from shared.db.pool import Database
 from shared.db.submission import Submissions
 from shared.domain.claims import Observation
+from shared.domain.errors import StaleTransition
 from shared.domain.ids import AmcExecutionId, ExecutionId
 from tests.integration.builders import (
     MINUTE,
     MadeInstance,
     MadeWorkflow,
     accept,
+    blocked,
     commands,
     make_credential,
     make_execution,
@@ -116,3 +119,31 @@ async def test_a_login_without_a_timer_is_refreshed_unless_it_is_broken(
 
 async def test_with_nothing_abandoned_nothing_is_done(database: Database) -> None:
     assert await Control(database).rescue() == {}
+
+
+async def test_a_settle_timer_that_is_armed_again_too_late_goes_when_it_comes(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> None:
+    execution = await make_execution(
+        database, instance, workflow, "submitting", intent_at=PAST, settle_at=PAST
+    )
+    await Control(database).rescue()
+
+    async with asyncio.TaskGroup() as group, database.transaction() as connection:
+        await connection.execute(
+            """update workflow_executions
+                  set state = 'pending', amc_execution_id = 'amc-1', amc_status = 'PENDING',
+                      submitted_at = clock_timestamp(), amc_created_at = clock_timestamp(),
+                      deadline_at = clock_timestamp(), intent_at = null, settle_at = null,
+                      lease_owner = null, lease_until = null
+                where id = $1""",
+            execution,
+        )
+        await connection.execute("delete from timers where key = $1", str(execution))
+        rescue = group.create_task(Control(database).rescue())
+        await blocked(database)
+    assert rescue.result()["settle_timer_armed"] == 1
+
+    with pytest.raises(StaleTransition):
+        await Submissions(database).claim_for_reconciliation(execution, lease=MINUTE)
+    assert await timer_in(database, "reconcile_execution", execution) is None

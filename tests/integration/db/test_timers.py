@@ -14,6 +14,7 @@ from tests.integration.builders import (
     MINUTE,
     MadeInstance,
     MadeWorkflow,
+    blocked,
     commands,
     make_execution,
     state_of,
@@ -178,18 +179,6 @@ async def test_nor_one_that_was_armed_for_later_than_it_was_due(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     await _bind_while_a_look_ends(database, instance, workflow, due=timedelta(milliseconds=500))
-
-
-async def blocked(database: Database) -> None:
-    async def waiting() -> bool:
-        return bool(
-            await database.fetchval(
-                "select count(*) from pg_stat_activity"
-                " where wait_event_type = 'Lock' and datname = current_database()"
-            )
-        )
-
-    await until(waiting)
 
 
 async def test_a_look_that_leaves_nothing_behind_disarms(
