@@ -7,13 +7,14 @@ itself; Celery's `rate_limit="10/s"` on three workers is shown beside it.
 """
 
 import contextlib
+import os
 import statistics
 import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from benchmarks.frame import Context, Row, Target, measure_pairs
@@ -23,6 +24,9 @@ from benchmarks.town import Arrival, Place, Town, open_town
 
 _LIMIT: Final = 10
 _TARGET: Final = Target(at_least=0.93)
+_FIRST: Final = -15
+_FEW: Final = 5
+"""Instances that two cores can serve to the limit: what is missed with more is the cores'."""
 _REPLICAS: Final = 3
 _LONGEST_WAIT_SECONDS: Final = 1.0
 _THROTTLED: Final = 429
@@ -74,23 +78,27 @@ def run(context: Context) -> list[Row]:
     length = context.pick(full=Length(12, 20, 20), quick=Length(10, 10, 20), tiny=Length(4, 3, 2))
     # Each turn has instances of its own: what ran before stays at AMC and is looked at.
     turns = [_places(f"ours{turn}", length) for turn in range(context.pairs)]
+    few = [_places(f"few{turn}", replace(length, instances=_FEW)) for turn in range(context.pairs)]
     rivals = _places("rival", length)
     simulator = {
         "DURATION_PROFILE": "fixed:80000",
         "MAX_CONCURRENT_EXECUTIONS": str(_AT_ONCE),
         "REQUESTS_PER_SECOND": str(_LIMIT),
     }
-    every = [*rivals, *(place for places in turns for place in places)]
+    every = [*rivals, *(place for places in (*turns, *few) for place in places)]
     with open_town(context, "budget", every, replicas=_REPLICAS, simulator=simulator) as town:
+        _put_first(town.stack.supervisor.pids()["simulator"])
         bench = _Bench(context, town, length, ours=iter(turns), rivals=rivals)
         both = measure_pairs(bench.measure_ours, bench.measure_celery, pairs=context.pairs)
         waits = _waits(town)
+        of_few = [bench.spell_of_ours(places) for places in few]
     beside = "; ".join(
         f"{spell.rate:.1f}/s let in, {spell.throttled} x 429, peak {spell.peak}"
         for spell in bench.of_celery
     )
     return [
-        _against_the_limit(bench.of_ours, waits),
+        _against_the_limit("budget", bench.of_ours, longest_wait=waits[-1]),
+        _against_the_limit(f"budget of {_FEW} instances", of_few),
         both.row(
             "budget: beside Celery's rate_limit",
             Target(),
@@ -100,6 +108,14 @@ def run(context: Context) -> list[Row]:
         ),
         _longest_wait(waits),
     ]
+
+
+def _put_first(simulators: Sequence[int]) -> None:
+    """Its clock is the measure, and Amazon does not share our cores: what it reads late because
+    others had the processor is not a call too many. Needs root; without, figures are worse."""
+    with contextlib.suppress(PermissionError):
+        for pid in simulators:
+            os.setpriority(os.PRIO_PROCESS, pid, _FIRST)
 
 
 @dataclass(slots=True)
@@ -122,12 +138,16 @@ class _Bench:
 
     def measure_ours(self) -> float:
         """Calls a second and instance."""
-        places = next(self.ours)
+        self.of_ours.append(self.spell_of_ours(next(self.ours)))
+        return self.of_ours[-1].rate
+
+    def spell_of_ours(self, places: Sequence[Place]) -> Spell:
+        """As much work as the limit lets through, on these instances alone."""
         began = self.town.now()
         self._keep_busy(places, until=began + self.length.seconds)
-        self.of_ours.append(self._spell(places, began))
+        spell = self._spell(places, began)
         self._wait_until_sent()
-        return self.of_ours[-1].rate
+        return spell
 
     def _keep_busy(self, places: Sequence[Place], *, until: float) -> None:
         """Some seconds of work are in line everywhere, and not much is left over at the end."""
@@ -234,15 +254,15 @@ def _waits(town: Town) -> list[float]:
     return [row["duration_ms"] / 1000 for row in rows]
 
 
-def _against_the_limit(spells: Sequence[Spell], waits: Sequence[float]) -> Row:
+def _against_the_limit(name: str, spells: Sequence[Spell], *, longest_wait: float = 0.0) -> Row:
     ratios = [spell.rate / _LIMIT for spell in spells]
     ratio = statistics.median(ratios)
     throttled = sum(spell.throttled for spell in spells)
     peak = max(spell.peak for spell in spells)
     slowest = min(spell.slowest for spell in spells)
-    kept = throttled == 0 and peak <= _LIMIT and waits[-1] <= _LONGEST_WAIT_SECONDS
+    kept = throttled == 0 and peak <= _LIMIT and longest_wait <= _LONGEST_WAIT_SECONDS
     return Row(
-        name="budget",
+        name=name,
         ours=statistics.median(spell.rate for spell in spells),
         rival=_LIMIT,
         ratio=ratio,

@@ -61,10 +61,18 @@ class Client:
 
     def open(self, path: str) -> http.client.HTTPResponse:
         """The answer, to be read to its end."""
-        self._connection.request("GET", f"/api/v1{path}", headers=self._headers)
-        response = self._connection.getresponse()
+        try:
+            response = self._asked(path)
+        except http.client.RemoteDisconnected:
+            # The API closes what was silent for some seconds.
+            self._connection.close()
+            response = self._asked(path)
         assert response.status == http.HTTPStatus.OK, response.read()
         return response
+
+    def _asked(self, path: str) -> http.client.HTTPResponse:
+        self._connection.request("GET", f"/api/v1{path}", headers=self._headers)
+        return self._connection.getresponse()
 
 
 @contextlib.contextmanager

@@ -85,7 +85,9 @@ class Attempts:
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], datetime] = utc_now
     _answered_at: dict[str, float] = field(default_factory=dict)
-    _headers: dict[_HeadersKey, tuple[AccessToken, httpx.Headers]] = field(default_factory=dict)
+    _headers: dict[_HeadersKey, tuple[AccessToken, httpx.Headers]] = field(
+        default_factory=dict, repr=False
+    )
     """Those of the last token of each account; a newer token takes their place."""
 
     async def warm_up(self, base_url: str) -> None:
