@@ -56,8 +56,8 @@ def serve(settings: SimulatorSettings) -> None:
     )
     # Queries and their results are worked on in threads. The loop gets its turn back this soon, and
     # a collection of garbage, which stops everything, does not go through what was there at start,
-    # nor often through what is kept: a hundred thousand entries of its journal took 0.3 s
-    # on a busy machine, and all that arrived meanwhile was stamped late.
+    # nor often through what is kept: one took 0.3 s in a benchmark on a busy machine, and all that
+    # arrived meanwhile was stamped late.
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.freeze()
     gc.set_threshold(*_COLLECTIONS)
