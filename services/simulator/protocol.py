@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Callable, Generator
 
 from starlette.types import Receive, Scope
@@ -15,16 +16,29 @@ _GRACE_SECONDS = 0.5
 
 
 class CuttableProtocol(HttpToolsProtocol):
-    """Puts the transport within reach of the application."""
+    """Puts the transport within reach of the application, and the moment of the first byte."""
 
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {_EXTENSION: {"transport": self.transport}}
+        self.scope["extensions"] = {
+            _EXTENSION: {"transport": self.transport, "read_at": time.monotonic()}
+        }
 
     def abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
+
+
+def waited_seconds(scope: Scope) -> float:
+    """How long ago the first byte of the request was read; 0 if another server read it.
+
+    Amazon's limits count arrivals. Requests that come while others are answered wait for their
+    turn in the loop, and would else seem to have arrived all at once.
+    """
+    extensions: dict[str, dict[str, float]] = scope.get("extensions") or {}
+    read_at = extensions.get(_EXTENSION, {}).get("read_at")
+    return 0.0 if read_at is None else time.monotonic() - read_at
 
 
 async def cut(scope: Scope, receive: Receive, *, flush: bool = False) -> None:

@@ -20,7 +20,7 @@ class Exchange:
     receive: Receive
     raw_send: Send
     instance: Instance | None
-    at: float
+    arrived_at: float
     request_id: str
     extra_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     status: int = 0

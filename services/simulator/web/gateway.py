@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.simulator.distribution import seeded
 from services.simulator.faults import FaultRule
+from services.simulator.protocol import waited_seconds
 from services.simulator.refusal import Refusal
 from services.simulator.simulator import Simulator
 from services.simulator.web.answers import error, throttled
@@ -78,6 +79,7 @@ class Gateway:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         at = self.simulator.engine.advance()
+        arrived_at = at - waited_seconds(scope)
         path: str = scope["path"]
         if path.startswith(_AMC) and path.endswith("/"):
             path = scope["path"] = path.rstrip("/")
@@ -90,7 +92,7 @@ class Gateway:
             await self.app(scope, receive, send)
             return
         instance = self._instance(path)
-        exchange = Exchange(self.simulator, scope, receive, send, instance, at, request_id)
+        exchange = Exchange(self.simulator, scope, receive, send, instance, arrived_at, request_id)
         if not is_store:
             exchange.extra_headers = [
                 *_COMMON_HEADERS,
@@ -110,7 +112,7 @@ class Gateway:
     async def _serve(self, exchange: Exchange) -> None:
         simulator, instance = self.simulator, exchange.instance
         if instance is not None:
-            admitted = instance.traffic.admit(exchange.at, simulator.rate_limit(instance))
+            admitted = instance.traffic.admit(exchange.arrived_at, simulator.rate_limit(instance))
             if not admitted:
                 reply = throttled(simulator.switches.throttle_flavour, simulator.switches)
                 await exchange.reply(reply)
@@ -152,7 +154,7 @@ class Gateway:
                 "path": exchange.scope["path"],
                 "status": exchange.status,
                 "instance_id": instance.id if instance else None,
-                "arrived_at": exchange.at,
+                "arrived_at": exchange.arrived_at,
                 "request_id": exchange.request_id,
                 "fault": exchange.fault,
             }

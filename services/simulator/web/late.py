@@ -27,4 +27,4 @@ async def create_late(exchange: Exchange, seconds: float) -> None:
         with suppress(Refusal):
             executions.create(instance, raw, at)
 
-    exchange.simulator.engine.at(exchange.at + seconds, create)
+    exchange.simulator.engine.at(exchange.arrived_at + seconds, create)
