@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.chaos.books import Books, Searched, SlotSample, Verdict
 from tests.chaos.faults.fault import Fault
 from tests.chaos.invariants import judge
+from tests.chaos.invariants.rest import never_at_rest
 from tests.chaos.plan import FaultPlan, Plan
 from tests.chaos.read_database import read_database, sampling
 from tests.chaos.read_simulator import journal_end, read_simulator
@@ -57,7 +58,7 @@ def play(
 
         outcome = Round(town, plan, on_begin=watch, make=make, stuck_seconds=stuck_seconds).run()
     if outcome.rest_seconds is None:
-        return Judged(outcome, None, ())
+        return Judged(outcome, None, (never_at_rest(outcome.circumstances.rest_seconds),))
     ids = [place.id for place in outcome.places]
     accounts = sorted({place.entity_id for place in outcome.places})
     if search:

@@ -1,6 +1,6 @@
 """When it is over, all is at rest, nothing is left, and no secret lies anywhere."""
 
-from tests.chaos.books import Books
+from tests.chaos.books import Books, Verdict
 from tests.chaos.invariants.findings import Findings, Invariant
 
 _NO_REASON = frozenset({"", "unknown"})
@@ -47,12 +47,21 @@ def _search_works(books: Books, findings: Findings) -> None:
         )
 
 
+AT_REST = Invariant(
+    "at_rest_in_time",
+    "After the last fault all is at rest within the bound, with nobody's help.",
+    _at_rest_in_time,
+)
+
+
+def never_at_rest(seconds: float) -> Verdict:
+    """Of a round that still was not at rest after so long; its books cannot be compared."""
+    violation = f"after {seconds:.0f} s it still was not at rest"
+    return Verdict(AT_REST.name, AT_REST.sentence, checks=1, violations=(violation,))
+
+
 INVARIANTS = (
-    Invariant(
-        "at_rest_in_time",
-        "After the last fault all is at rest within the bound, with nobody's help.",
-        _at_rest_in_time,
-    ),
+    AT_REST,
     Invariant(
         "nothing_left",
         "No message, lease, intent, timer or spool file is left of what has ended.",
