@@ -39,6 +39,7 @@ from tests.integration.builders import (
     make_instance,
     make_workflow,
     row_of,
+    timer_in,
 )
 from tests.integration.workers.fake_amc import FakeAmc
 
@@ -115,6 +116,17 @@ class Bench:
             timeout_seconds=row["amc_timeout_seconds"],
         )
         return execution
+
+    async def says(self, execution: UUID, status: str, **members: object) -> None:
+        """From now on AMC says this of it."""
+        row = await self.row(execution)
+        self.amc.becomes(row["amc_execution_id"], status, **members)
+
+    async def next_look(self) -> float:
+        """Seconds until it."""
+        wait = await timer_in(self.database, "poll_instance", self.instance.key)
+        assert wait is not None
+        return wait
 
     def submitter(self, submissions: Any = None) -> SubmitHandler:
         return SubmitHandler(

@@ -1,7 +1,6 @@
 """One PollInstance command: a bounded number of calls, and nothing believed too early."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
@@ -27,18 +26,6 @@ from tests.integration.workers.conftest import Bench, Flaky
 OLD = datetime.now(UTC) - timedelta(minutes=6)
 
 
-async def say(bench: Bench, execution: UUID, status: str, **members: object) -> None:
-    """From now on AMC says this of it."""
-    row = await bench.row(execution)
-    bench.amc.becomes(row["amc_execution_id"], status, **members)
-
-
-async def next_look(bench: Bench) -> float:
-    wait = await timer_in(bench.database, "poll_instance", bench.instance.key)
-    assert wait is not None
-    return wait
-
-
 @pytest.mark.parametrize(
     ("status", "state"),
     [
@@ -54,7 +41,7 @@ async def next_look(bench: Bench) -> float:
 )
 async def test_amcs_word_moves_an_execution(bench: Bench, status: str, state: str) -> None:
     execution = await bench.at_amc("pending")
-    await say(bench, execution, status, status_reason="because")
+    await bench.says(execution, status, status_reason="because")
 
     await bench.look()
 
@@ -69,7 +56,7 @@ async def test_a_failure_carries_amcs_reason_and_a_hint(
     bench: Bench, status: str, code: str
 ) -> None:
     execution = await bench.at_amc()
-    await say(bench, execution, status, status_reason="column x is not there")
+    await bench.says(execution, status, status_reason="column x is not there")
 
     await bench.look()
 
@@ -88,7 +75,7 @@ async def test_one_list_call_moves_a_hundred_executions_and_hands_their_slots_on
         bench.database, *(make_request(bench.instance, bench.workflow) for _ in range(60))
     )
     for execution in executions:
-        await say(bench, execution, "SUCCEEDED", output_location="s3://bucket/key")
+        await bench.says(execution, "SUCCEEDED", output_location="s3://bucket/key")
 
     await bench.look()
 
@@ -100,8 +87,7 @@ async def test_one_list_call_moves_a_hundred_executions_and_hands_their_slots_on
 
 async def test_what_a_look_learned_of_the_result_goes_with_it(bench: Bench) -> None:
     execution = await bench.at_amc()
-    await say(
-        bench,
+    await bench.says(
         execution,
         "SUCCEEDED",
         output_location="s3://bucket/key",
@@ -117,7 +103,7 @@ async def test_what_a_look_learned_of_the_result_goes_with_it(bench: Bench) -> N
 
 async def test_nothing_moves_backwards(bench: Bench) -> None:
     execution = await bench.at_amc()
-    await say(bench, execution, "PENDING")
+    await bench.says(execution, "PENDING")
 
     await bench.look()
 
@@ -153,7 +139,7 @@ async def test_pages_are_read_on_while_they_show_enough_of_ours(bench: Bench) ->
     bench.amc.page_size = 4
     executions = [await bench.at_amc() for _ in range(12)]
     for execution in executions:
-        await say(bench, execution, "SUCCEEDED")
+        await bench.says(execution, "SUCCEEDED")
 
     await bench.look()
 
@@ -222,7 +208,7 @@ async def test_being_seen_again_takes_a_denial_back(bench: Bench) -> None:
 
 async def test_an_execution_that_a_page_shows_twice_is_observed_once(bench: Bench) -> None:
     execution = await bench.at_amc()
-    await say(bench, execution, "SUCCEEDED")
+    await bench.says(execution, "SUCCEEDED")
     (shown,) = bench.amc.executions.values()
     bench.amc.executions["again"] = shown
 
@@ -270,7 +256,7 @@ async def test_the_next_look_comes_soon_for_what_is_young(bench: Bench) -> None:
 
     await bench.look()
 
-    assert 1 < await next_look(bench) <= 2
+    assert 1 < await bench.next_look() <= 2
 
 
 async def test_the_next_look_takes_its_time_for_what_is_old(bench: Bench) -> None:
@@ -278,12 +264,12 @@ async def test_the_next_look_takes_its_time_for_what_is_old(bench: Bench) -> Non
 
     await bench.look()
 
-    assert 55 < await next_look(bench) <= 60
+    assert 55 < await bench.next_look() <= 60
 
 
 async def test_when_all_have_finished_no_look_follows(bench: Bench) -> None:
     execution = await bench.at_amc()
-    await say(bench, execution, "SUCCEEDED")
+    await bench.says(execution, "SUCCEEDED")
 
     await bench.look()
 
@@ -323,7 +309,7 @@ async def test_a_look_that_amc_did_not_answer_comes_again(
 
     await bench.look()
 
-    assert least < await next_look(bench) <= most
+    assert least < await bench.next_look() <= most
     assert (await bench.budget_pause() > 0) == isinstance(error, AmcThrottled)
     assert await state_of(bench.database, execution) == "running"
     await bench.look()
@@ -335,7 +321,7 @@ async def test_a_look_without_a_token_asks_for_one_and_comes_again(bench: Bench)
 
     await bench.look()
 
-    assert await next_look(bench) <= 1
+    assert await bench.next_look() <= 1
     assert len(await commands(bench.database, "refresh_credential")) == 1
 
 
@@ -343,7 +329,7 @@ async def test_what_was_seen_before_the_interruption_is_kept(bench: Bench) -> No
     bench.amc.page_size = 3
     executions = [await bench.at_amc() for _ in range(6)]
     for execution in executions:
-        await say(bench, execution, "SUCCEEDED")
+        await bench.says(execution, "SUCCEEDED")
     bench.amc.will("list_executions", lambda: None, AmcUnavailable("away"))
 
     await bench.look()
@@ -359,96 +345,3 @@ async def test_a_database_that_is_away_lets_the_lease_run_out(bench: Bench) -> N
 
     with pytest.raises(DatabaseUnavailable):
         await bench.look(Flaky(Looks(bench.database), "observe", DatabaseUnavailable("away")))
-
-
-# A stray: made at AMC by an attempt that was settled as never made.
-async def give_up(bench: Bench, *, timeout_seconds: int = 22_000) -> UUID:
-    execution = await bench.execution("pending", amc_execution_id="ours")
-    bench.amc.make("ours", workflow=bench.workflow.amc_workflow_id, timeout_seconds=1)
-    await bench.database.execute(
-        "insert into submission_attempts (execution_id, attempt, instance_id, amc_workflow_id,"
-        " timeout_seconds, outcome) values ($1, 1, $2, $3, $4, 'given_up')",
-        execution,
-        bench.instance.key,
-        bench.workflow.amc_workflow_id,
-        timeout_seconds,
-    )
-    return execution
-
-
-async def strays(bench: Bench) -> list[str]:
-    rows = await bench.database.fetch("select amc_execution_id from stray_executions")
-    return [row["amc_execution_id"] for row in rows]
-
-
-@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
-async def test_an_attempt_that_was_given_up_and_shows_up_all_the_same_is_cancelled(
-    bench: Bench, status: str
-) -> None:
-    await give_up(bench)
-    bench.amc.make(
-        "stray", workflow=bench.workflow.amc_workflow_id, timeout_seconds=22_000, status=status
-    )
-
-    await bench.look()
-    await bench.look()
-
-    assert await strays(bench) == ["stray"]
-    assert await commands(bench.database, "cancel_stray") == [
-        {"instance_id": bench.instance.key, "amc_execution_id": "stray"}
-    ]
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"timeout_seconds": 22_001},
-        {"timeout_seconds": None},
-        {"timeout_seconds": 22_000, "workflow": "wf_console"},
-    ],
-)
-async def test_what_does_not_carry_the_mark_is_nobodys_stray(
-    bench: Bench, members: dict[str, object]
-) -> None:
-    await give_up(bench)
-    bench.amc.make("foreign", **{"workflow": bench.workflow.amc_workflow_id, **members})  # type: ignore[arg-type]
-
-    await bench.look()
-
-    assert await strays(bench) == []
-
-
-async def test_what_an_attempt_under_way_may_have_made_is_nobodys_stray(bench: Bench) -> None:
-    await give_up(bench)
-    await bench.database.execute(
-        "insert into submission_attempts (execution_id, attempt, instance_id, amc_workflow_id,"
-        " timeout_seconds) values ($1, 1, $2, $3, 22000)",
-        await bench.execution(),
-        bench.instance.key,
-        bench.workflow.amc_workflow_id,
-    )
-    bench.amc.make("twin", workflow=bench.workflow.amc_workflow_id, timeout_seconds=22_000)
-
-    await bench.look()
-
-    assert await strays(bench) == []
-
-
-async def test_what_another_row_owns_is_nobodys_stray(bench: Bench) -> None:
-    await give_up(bench)
-    await bench.execution("downloading", amc_execution_id="twin")
-    bench.amc.make("twin", workflow=bench.workflow.amc_workflow_id, timeout_seconds=22_000)
-
-    await bench.look()
-
-    assert await strays(bench) == []
-
-
-async def test_looks_go_on_while_an_attempt_was_given_up_lately(bench: Bench) -> None:
-    execution = await give_up(bench)
-    await say(bench, execution, "SUCCEEDED")
-
-    await bench.look()
-
-    assert await state_of(bench.database, execution) == "downloading"
-    assert 55 < await next_look(bench) <= 60
