@@ -18,7 +18,7 @@ from tests.chaos.sweep import Place as StopPlace
 from tests.chaos.town import Town, running_town
 
 # Chosen for many kinds of faults in little time; together they meet each server and each service.
-IN_CI = (1, 3, 11, 17, 19, 20)
+IN_CI = (1, 11, 17, 19, 20)
 # 7: a stray that had ended was passed over. 13: a file spoilt on its way was believed.
 # 22: a command returned for want of a database was parked, and its execution failed.
 REGRESSIONS = (7, 13, 22)
