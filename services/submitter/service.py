@@ -51,7 +51,7 @@ async def run(settings: SubmitterSettings, stop: asyncio.Event) -> None:
             submissions,
             amc.client,
             amc.reach,
-            BudgetPermits(budget),
+            BudgetPermits(budget, is_shared=True),
             SubmitPolicy(
                 lease=settings.lease,
                 settle_time=settings.settle_after_intent,

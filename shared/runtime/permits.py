@@ -1,7 +1,8 @@
 """Turns in the rate budget, asked for in an orderly way.
 
 One asker for each instance and class in a process: the others wait behind it here, so that the
-budget row sees few questions however much work is in hand. Submissions may book little more than
+budget row sees few questions however much work is in hand. Where questions travel together, the
+line begins with the first refusal. Submissions may book little more than
 one step ahead and therefore never keep a poll or a download waiting; those may book far ahead.
 """
 
@@ -46,6 +47,8 @@ class BudgetPermits:
     budget: Budget
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    is_shared: bool = False
+    """Whether those who ask together share a round trip: then only refused ones form a line."""
     _askers: dict[tuple[InstanceKey, CallClass], asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
@@ -53,17 +56,32 @@ class BudgetPermits:
     async def take(self, instance: InstanceKey, call_class: CallClass) -> Permit:
         """Book the next turn, waiting to be allowed to. For a submission TurnFarOff if that takes
         seconds; polls and downloads book so far ahead that nobody stands behind them for long."""
-        async with self._askers[instance, call_class]:
-            while True:
-                turn = await self.budget.take(instance, ahead=_AHEAD[call_class])
-                if turn.granted:
-                    PERMITS.labels("taken").inc()
-                    return self._permit(turn, instance, call_class)
-                seconds = max(0.0, turn.latest - self.clock())
-                if call_class is CallClass.SUBMIT and seconds > _LONGEST_IN_HAND_SECONDS:
-                    raise _far_off(seconds)
-                jitter = random.uniform(0, _JITTER_SECONDS)  # noqa: S311 (not a secret)
-                await self.sleep(seconds + jitter)
+        line = self._askers[instance, call_class]
+        turn: Turn | None = None
+        if self.is_shared and not line.locked():
+            turn = await self.budget.take(instance, ahead=_AHEAD[call_class])
+        if turn is None or not turn.granted:
+            async with line:
+                turn = await self._granted(turn, instance, call_class)
+        PERMITS.labels("taken").inc()
+        return self._permit(turn, instance, call_class)
+
+    async def _granted(
+        self, turn: Turn | None, instance: InstanceKey, call_class: CallClass
+    ) -> Turn:
+        while True:
+            if turn is not None:
+                await self._wait_to_ask(turn, call_class)
+            turn = await self.budget.take(instance, ahead=_AHEAD[call_class])
+            if turn.granted:
+                return turn
+
+    async def _wait_to_ask(self, refused: Turn, call_class: CallClass) -> None:
+        seconds = max(0.0, refused.latest - self.clock())
+        if call_class is CallClass.SUBMIT and seconds > _LONGEST_IN_HAND_SECONDS:
+            raise _far_off(seconds)
+        jitter = random.uniform(0, _JITTER_SECONDS)  # noqa: S311 (not a secret)
+        await self.sleep(seconds + jitter)
 
     def _permit(self, turn: Turn, instance: InstanceKey, call_class: CallClass) -> Permit:
         async def again() -> Permit:

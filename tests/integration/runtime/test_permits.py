@@ -60,8 +60,8 @@ class FakeBudget:
         return Turn(granted, asked_at + wait - self.unsure / 2, asked_at + wait + self.unsure / 2)
 
 
-def permits_of(budget: FakeBudget) -> BudgetPermits:
-    return BudgetPermits(budget, budget.clock, budget.clock.sleep)
+def permits_of(budget: FakeBudget, *, is_shared: bool = False) -> BudgetPermits:
+    return BudgetPermits(budget, budget.clock, budget.clock.sleep, is_shared=is_shared)
 
 
 @given(
@@ -199,6 +199,29 @@ async def test_one_asks_at_a_time_for_each_instance_and_class() -> None:
 
     assert budget.most_at_once == 1
     assert len(budget.asked) == 30
+
+
+async def test_where_questions_travel_together_all_ask_at_once() -> None:
+    budget = FakeBudget(Clock())
+    permits = permits_of(budget, is_shared=True)
+
+    await asyncio.gather(*(permits.take(ONE, CallClass.SUBMIT) for _ in range(20)))
+
+    assert (budget.most_at_once, len(budget.asked)) == (20, 20)
+
+
+async def test_who_was_refused_asks_again_alone_and_newcomers_stand_behind() -> None:
+    budget = FakeBudget(Clock(), [(True, 0.0)] * 2 + [(False, 0.1)] * 6)
+    permits = permits_of(budget, is_shared=True)
+    first = asyncio.gather(*(permits.take(ONE, CallClass.SUBMIT) for _ in range(8)))
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert not budget.answers
+    budget.most_at_once = 0
+
+    await asyncio.gather(first, *(permits.take(ONE, CallClass.SUBMIT) for _ in range(4)))
+
+    assert (budget.most_at_once, len(budget.asked)) == (1, 8 + 6 + 4)
 
 
 async def test_instances_and_classes_do_not_wait_for_each_other() -> None:
