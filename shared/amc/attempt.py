@@ -156,15 +156,17 @@ class Attempts:
         return min(left, longest)
 
     def _request(self, call: Call, token: AccessToken, permit: Permit | None) -> httpx.Request:
-        content = None if call.body is None else json.dumps(call.body).encode()
-        # Not the client's `build_request`: it merges and parses anew what is the same each time.
+        content = b"" if call.body is None else json.dumps(call.body).encode()
+        # Not the client's `build_request`: it merges and parses anew what is the same each time. As
+        # a stream, for which httpx adds no headers: Host and length are the transport's to write.
         request = httpx.Request(
             call.method,
             _address(call),
             headers=self._headers_for(call, token),
-            content=content,
+            stream=httpx.ByteStream(content),
             extensions={"timeout": self.http.timeout.as_dict()},
         )
+        request.read()
         if permit is not None:
             request.extensions[BEFORE_FIRST_BYTE] = permit.check
         if call.after_bytes is not None:

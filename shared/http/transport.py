@@ -64,7 +64,6 @@ class GatedTransport(httpx.AsyncBaseTransport):
                         headers=_headers(request),
                         data=_body(body),
                         allow_redirects=False,
-                        skip_auto_headers=_NOT_BY_ITSELF,
                         timeout=_aiohttp_timeout(
                             times.get("pool"), times.get("connect"), times.get("read")
                         ),
@@ -96,6 +95,7 @@ class GatedTransport(httpx.AsyncBaseTransport):
                 connector=self._make_connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
+                skip_auto_headers=_NOT_BY_ITSELF,
                 trust_env=False,
             )
         return self._session
