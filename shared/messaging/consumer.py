@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol
 
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
 
 from shared.domain.errors import AmcflowError, BrokerUnavailable, DatabaseUnavailable
 from shared.messaging.envelope import (
@@ -117,7 +117,7 @@ class Consumer:
                 await self._handle(incoming, queue, subscription)
 
     async def _handle(
-        self, incoming: AbstractIncomingMessage, queue: Queue, subscription: Subscription
+        self, incoming: DeliveredMessage, queue: Queue, subscription: Subscription
     ) -> None:
         delivery = _Delivery(incoming, subscription)
         message = received(incoming, queue.name, delivery.acknowledge)
@@ -204,7 +204,7 @@ class Consumer:
 class _Delivery:
     """One delivery, answered once."""
 
-    def __init__(self, incoming: AbstractIncomingMessage, subscription: Subscription) -> None:
+    def __init__(self, incoming: DeliveredMessage, subscription: Subscription) -> None:
         self._incoming = incoming
         self._subscription = subscription
         self._answered = False

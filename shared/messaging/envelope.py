@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
 
 from shared.domain.ids import new_uuid
 from shared.messaging.messages import Command, ExecutionChanged, Message
@@ -103,23 +103,24 @@ class ReceivedMessage:
 
 
 def received(
-    incoming: AbstractIncomingMessage, queue: str, acknowledge: Callable[[], Awaitable[None]]
+    incoming: DeliveredMessage, queue: str, acknowledge: Callable[[], Awaitable[None]]
 ) -> ReceivedMessage:
     """The broker's delivery without the client library's types.
 
     Structured headers (`x-death` above all) stay behind: RabbitMQ up to 3.13 interprets them when
     they come back in a publish.
     """
+    properties = incoming.header.properties
     return ReceivedMessage(
         queue=queue,
-        message_id=incoming.message_id or str(new_uuid()),
-        type=incoming.type or "",
+        message_id=properties.message_id or str(new_uuid()),
+        type=properties.message_type or "",
         body=incoming.body,
-        correlation_id=incoming.correlation_id,
-        reply_to=incoming.reply_to,
+        correlation_id=properties.correlation_id,
+        reply_to=properties.reply_to,
         headers={
             name: value
-            for name, value in incoming.headers.items()
+            for name, value in (properties.headers or {}).items()
             if isinstance(value, str | int | float | bool)
         },
         redelivered=bool(incoming.redelivered),
