@@ -2,7 +2,8 @@
 
 The permit is checked twice: before httpx builds anything, and by the transport right after the
 connection was acquired, before the first byte. Between that last check and the write there is no
-await; only a process stopped exactly there can still send late.
+await; only a process stopped exactly there can still send late. Who is refused there has sent
+nothing and books another turn, as who wakes too late does.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from shared.amc.call_log import INTERRUPTED, CallLog, CallRecord
 from shared.amc.permits import Permit
 from shared.amc.translate import amc_errors
 from shared.domain.clock import utc_now
-from shared.domain.errors import AmcflowError, TransientError
+from shared.domain.errors import AmcflowError, PermitExpired, TransientError
 from shared.domain.ids import EntityId, InstanceKey, MarketplaceId
 from shared.http.client import GatedClient
 from shared.http.transport import AFTER_BYTES, BEFORE_FIRST_BYTE
@@ -129,10 +130,23 @@ class Attempts:
     async def _exchange(
         self, call: Call, token: AccessToken, permit: Permit | None, give_up_at: float | None
     ) -> Answer:
-        if permit is not None:
+        if permit is None:
+            return await self._send(call, token, None, give_up_at)
+        while True:
             self._seconds_left(call, give_up_at, from_when=permit.ready_at_monotonic)
             await permit.wait()
             permit.check()
+            try:
+                return await self._send(call, token, permit, give_up_at)
+            except PermitExpired:
+                # Before the first byte: a new connection took too long, and is kept for the next
+                # turn. Whether there is one is for `wait` and `check` to say.
+                if permit.again is None:
+                    raise
+
+    async def _send(
+        self, call: Call, token: AccessToken, permit: Permit | None, give_up_at: float | None
+    ) -> Answer:
         seconds = self._seconds_left(call, give_up_at, from_when=self.clock())
         request = self._request(call, token, permit)
         with amc_errors(call.name, safe_to_repeat=call.safe_to_repeat):

@@ -39,6 +39,7 @@ class Permit:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     again: Callable[[], Awaitable["Permit"]] | None = None
     """Books another turn in place of this one."""
+    _give_up_at: float | None = None
 
     @classmethod
     def booked(
@@ -62,11 +63,13 @@ class Permit:
 
         Who wakes too late has missed its turn and sent nothing, so it books another, as long as
         that is soon: what was committed for this call (an intent, a lease) counts on it leaving
-        now. After that `check` says no.
+        now. After that `check` says no. Who waits once more, since it did not get away in time
+        after all, has no longer than before.
         """
-        give_up_at = self.ready_at_monotonic + _PATIENCE_SECONDS
+        if self._give_up_at is None:
+            self._give_up_at = self.ready_at_monotonic + _PATIENCE_SECONDS
         await self._wait_for_turn()
-        while self._late() > 0 and await self._book_again(give_up_at):
+        while self._late() > 0 and await self._book_again(self._give_up_at):
             await self._wait_for_turn()
 
     async def _wait_for_turn(self) -> None:

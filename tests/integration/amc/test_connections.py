@@ -4,6 +4,7 @@ Every scenario runs under asyncio's own loop and under uvloop.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -228,6 +229,21 @@ def test_a_permit_that_expires_while_connecting_sends_nothing_and_keeps_the_conn
                 await amc.create(permit=permit)
             assert wire.requests == []
             await amc.create()
+
+            assert (wire.connections, len(wire.requests)) == (1, 1)
+
+    run(scenario)
+
+
+def test_who_was_held_up_by_connecting_books_another_turn_for_the_connection(run) -> None:
+    async def scenario() -> None:
+        async with serving(answer_all) as wire, rig(wire.base_url) as amc:
+            ticks = itertools.chain([0.0, 0.0, 0.0], itertools.repeat(0.1))
+
+            async def again() -> Permit:
+                return Permit(0.1, 0.15)
+
+            await amc.create(permit=Permit(0.0, 0.05, clock=lambda: next(ticks), again=again))
 
             assert (wire.connections, len(wire.requests)) == (1, 1)
 

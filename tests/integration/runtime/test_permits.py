@@ -145,6 +145,21 @@ async def test_a_turn_that_was_missed_is_not_booked_again_for_a_time_too_far_off
         permit.check()
 
 
+async def test_who_was_held_up_after_its_turn_came_waits_again_but_no_longer_than_before() -> None:
+    clock = Clock()
+    permit = await permits_of(FakeBudget(clock)).take(ONE, CallClass.SUBMIT)
+    await permit.wait()
+
+    clock.seconds += 0.3
+    await permit.wait()
+    permit.check()
+    clock.seconds += 0.3
+    await permit.wait()
+
+    with pytest.raises(PermitExpired):
+        permit.check()
+
+
 async def test_an_answer_long_on_its_way_takes_nothing_from_a_turn_still_to_come() -> None:
     clock = Clock()
     permits = permits_of(FakeBudget(clock, [(True, 0.100)], delay=0.080))
