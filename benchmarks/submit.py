@@ -164,7 +164,7 @@ async def _wait_and_rate(database_url: str, table: str, executions: int) -> floa
 def _ways_of_ours(context: Context) -> list[Ours]:
     tiny = [Ours(1, 16)]
     return context.pick(
-        full=[Ours(1, 96), Ours(2, 64), Ours(2, 96)], quick=[Ours(1, 96)], tiny=tiny
+        full=[Ours(1, 96), Ours(2, 64), Ours(2, 96)], quick=[Ours(2, 96)], tiny=tiny
     )
 
 
