@@ -4,8 +4,9 @@ All of them are coroutines: FastAPI sends a plain function to a thread of its ow
 than these do, five times for each request.
 """
 
+import re
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 from uuid import UUID
 
 from fastapi import Depends, Header, Path, Security
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from services.api.problems import request_id_of
+from services.api.quick import NotPlain
 from services.api.state import ApiState
 from shared.db.instances import Instance
 from shared.domain.errors import NotFound
@@ -26,6 +28,8 @@ from shared.domain.ids import (
 )
 from shared.intake.idempotency import Repeatable, content_hash
 from shared.intake.intake import Asker
+
+_PLAIN_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 bearer = Security(HTTPBearer(auto_error=False, description="A service token, `amc_sk_...`."))
 """For the OpenAPI document; the middleware in `authentication` has checked the token by now."""
@@ -40,8 +44,13 @@ async def _state(request: Request) -> ApiState:
     return state_of(request)
 
 
-async def _asker(request: Request) -> Asker:
+def asker_of(request: Request) -> Asker:
+    """The token's name, and the request's id."""
     return Asker(owner=request.scope["state"]["owner"], request_id=request_id_of(request.scope))
+
+
+async def _asker(request: Request) -> Asker:
+    return asker_of(request)
 
 
 State = Annotated[ApiState, Depends(_state)]
@@ -79,6 +88,14 @@ async def _maybe_repeated(
 Key = Annotated[MaybeRepeated, Depends(_maybe_repeated)]
 
 
+def plain_key_of(request: Request, who: Asker) -> MaybeRepeated:
+    """The same without FastAPI; NotPlain for a key that is wrong."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and _PLAIN_KEY.fullmatch(key) is None:
+        raise NotPlain
+    return MaybeRepeated(who.owner, key)
+
+
 async def _workflow_id(workflow_id: Annotated[str, Path(examples=["wf_0190..."])]) -> UUID:
     return read(WORKFLOW_PREFIX, workflow_id, what="workflow")
 
@@ -98,6 +115,11 @@ async def _account_id(account_id: Annotated[str, Path(examples=["ac_0190..."])])
 def execution_id_of(request: Request) -> UUID:
     """The id in the path; NotFound if it is none."""
     return read(EXECUTION_PREFIX, request.path_params["execution_id"], what="execution")
+
+
+def workflow_id_of(request: Request) -> UUID:
+    """The id in the path; NotFound if it is none."""
+    return read(WORKFLOW_PREFIX, request.path_params["workflow_id"], what="workflow")
 
 
 WorkflowId = Annotated[UUID, Depends(_workflow_id)]

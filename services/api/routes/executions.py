@@ -3,6 +3,7 @@
 from collections.abc import Coroutine
 from http import HTTPStatus
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -11,11 +12,15 @@ from starlette.responses import Response
 from services.api.dependencies import (
     ExecutionId,
     Key,
+    MaybeRepeated,
     State,
     Who,
     WorkflowId,
+    asker_of,
     execution_id_of,
+    plain_key_of,
     state_of,
+    workflow_id_of,
 )
 from services.api.errors import AlreadyFinished, FinishedAtAmc
 from services.api.paging import (
@@ -27,24 +32,33 @@ from services.api.paging import (
     json_answer,
     read_uuid,
 )
-from services.api.quick import QuickRoute, plain, plain_page
+from services.api.quick import QuickRoute, plain, plain_body, plain_page
 from services.api.schemas.executions import (
     AcceptedOut,
     ExecutionDetail,
     ExecutionOut,
     StatusOut,
     TimelineOut,
+    accepted_json,
     detail_json,
     show_entry,
     status_json,
     waiting_word,
 )
+from services.api.state import ApiState
 from shared.db.executions_read import ExecutionFilter
 from shared.db.workflows import BEFORE_ALL
 from shared.domain.errors import FieldProblem, InvalidRequest, NotFound
 from shared.domain.ids import EXECUTION_PREFIX, WORKFLOW_PREFIX, read, show
 from shared.domain.states import FINAL, ExecutionState
-from shared.intake.models import Accepted, BulkRequest, ExecutionItem, ExecutionRequest
+from shared.intake.intake import Asker
+from shared.intake.models import (
+    Accepted,
+    AcceptedItem,
+    BulkRequest,
+    ExecutionItem,
+    ExecutionRequest,
+)
 from shared.observability.stop_points import StopPoint, reach
 
 # Routes are tried in the order of this file: what is asked for most often stands first.
@@ -67,6 +81,15 @@ def _plain_list(request: Request) -> Coroutine[Any, Any, Response] | None:
     if asked is None:
         return None
     return list_executions(state=state_of(request), paging=Paging(request, Response(), *asked))
+
+
+async def _plain_execute(request: Request) -> Response:
+    who = asker_of(request)
+    key = plain_key_of(request, who)
+    body = await plain_body(request, ExecutionRequest)
+    return await execute_workflow(
+        workflow_id=workflow_id_of(request), body=body, state=state_of(request), who=who, key=key
+    )
 
 
 @router.get("/executions", response_model=Page[ExecutionOut])
@@ -113,23 +136,17 @@ async def read_status(execution_id: ExecutionId, state: State) -> Response:
     return response
 
 
-@router.post("/workflows/{workflow_id}/executions", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/workflows/{workflow_id}/executions",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=AcceptedOut,
+)
+@plain(_plain_execute)
 async def execute_workflow(
-    *,
-    workflow_id: WorkflowId,
-    body: ExecutionRequest,
-    state: State,
-    who: Who,
-    key: Key,
-    response: Response,
-) -> AcceptedOut:
+    *, workflow_id: WorkflowId, body: ExecutionRequest, state: State, who: Who, key: Key
+) -> Response:
     """Ask for one run. It is accepted once this answers, whatever happens afterwards."""
-    item = ExecutionItem(
-        workflow_id=show(WORKFLOW_PREFIX, workflow_id),
-        **{name: getattr(body, name) for name in body.model_fields_set},
-    )
-    accepted = await state.intake.accept_one(item, who, key.of("execute", "", item))
-    return _one(accepted, response)
+    return _one(await accept_one(workflow_id, body, state=state, who=who, key=key))
 
 
 @router.post("/executions/bulk", status_code=HTTPStatus.ACCEPTED)
@@ -168,20 +185,40 @@ async def cancel_execution(execution_id: ExecutionId, state: State, who: Who) ->
     return json_answer(status_json(standing), HTTPStatus.ACCEPTED)
 
 
-@router.post("/executions/{execution_id}/retry", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    "/executions/{execution_id}/retry",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=AcceptedOut,
+)
 async def retry_execution(
-    *, execution_id: ExecutionId, state: State, who: Who, key: Key, response: Response
-) -> AcceptedOut:
+    *, execution_id: ExecutionId, state: State, who: Who, key: Key
+) -> Response:
     """A new execution of what this one ran, with the same window, parameters and SQL."""
     asked = key.of("retry", execution_id.hex, None)
-    return _one(await state.intake.retry(execution_id, who, asked), response)
+    return _one((await state.intake.retry(execution_id, who, asked)).items[0])
 
 
-def _one(accepted: Accepted, response: Response) -> AcceptedOut:
-    item = accepted.items[0]
-    response.headers.update(_RETRY_AFTER)
-    response.headers["Location"] = f"/api/v1/executions/{item.id}"
-    return AcceptedOut(id=item.id, status=item.status)
+async def accept_one(
+    workflow_id: UUID, body: ExecutionRequest, *, state: ApiState, who: Asker, key: MaybeRepeated
+) -> AcceptedItem:
+    """The execution that now exists, or did since an earlier request with this key."""
+    item = ExecutionItem(
+        workflow_id=show(WORKFLOW_PREFIX, workflow_id),
+        **{name: getattr(body, name) for name in body.model_fields_set},
+    )
+    accepted = await state.intake.accept_one(item, who, key.of("execute", "", item))
+    return accepted.items[0]
+
+
+def headers_of(item: AcceptedItem) -> dict[str, str]:
+    """When to ask for it, and where."""
+    return {**_RETRY_AFTER, "Location": f"/api/v1/executions/{item.id}"}
+
+
+def _one(item: AcceptedItem) -> Response:
+    response = json_answer(accepted_json(item), HTTPStatus.ACCEPTED)
+    response.headers.update(headers_of(item))
+    return response
 
 
 def _states(words: list[str]) -> list[ExecutionState]:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from services.api.dependencies import ExecutionId, Key, State, Who, WorkflowId
 from services.api.paging import MAX_RESULT_PAGE, Cursor
-from services.api.routes.executions import execute_workflow
+from services.api.routes.executions import accept_one, headers_of
 from services.api.routes.results import read_results
 from services.api.schemas.executions import ErrorOut, ExecutionOut, show_execution
 from services.api.schemas.results import ResultsOut
@@ -70,9 +70,8 @@ async def execute(
     response: Response,
 ) -> SeedAccepted:
     """As POST /api/v1/workflows/{id}/executions."""
-    accepted = await execute_workflow(
-        workflow_id=workflow_id, body=body, state=state, who=who, key=key, response=response
-    )
+    accepted = await accept_one(workflow_id, body, state=state, who=who, key=key)
+    response.headers.update(headers_of(accepted))
     return SeedAccepted(execution_id=accepted.id, status=SEED_WORDS[_S(accepted.status)])
 
 

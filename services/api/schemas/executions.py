@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from shared.db.executions_read import Execution, QueueObstacles, Standing, TimelineEntry
 from shared.domain.ids import EXECUTION_PREFIX, WORKFLOW_PREFIX, show
+from shared.intake.models import AcceptedItem
 
 
 class AcceptedOut(BaseModel):
@@ -106,6 +107,11 @@ class TimelineOut(BaseModel):
 
     id: str
     items: list[TimelineEntryOut]
+
+
+def accepted_json(item: AcceptedItem) -> bytes:
+    """An `AcceptedOut`."""
+    return to_json({"id": item.id, "status": item.status})
 
 
 def execution_json(execution: Execution) -> bytes:

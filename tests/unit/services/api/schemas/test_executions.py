@@ -7,11 +7,13 @@ from uuid import UUID
 import pytest
 
 from services.api.schemas.executions import (
+    AcceptedOut,
     ErrorOut,
     ExecutionDetail,
     ExecutionOut,
     StatusOut,
     TimeWindowOut,
+    accepted_json,
     detail_json,
     execution_json,
     status_json,
@@ -19,6 +21,7 @@ from services.api.schemas.executions import (
 from shared.db.executions_read import Execution, Standing
 from shared.domain.ids import EXECUTION_PREFIX, WORKFLOW_PREFIX, show
 from shared.domain.states import ExecutionState
+from shared.intake.models import AcceptedItem
 
 AT = datetime(2026, 1, 31, 10, 0, 0, 120_000, tzinfo=UTC)
 PLAIN = Execution(
@@ -171,4 +174,13 @@ def test_the_status_is_written_as_its_model_writes_it(execution: Execution) -> N
         )
         .model_dump_json()
         .encode()
+    )
+
+
+def test_an_acceptance_is_written_as_its_model_would_be():
+    item = AcceptedItem(index=0, id="ex_01900000000070008000000000000001", status="queued")
+
+    assert (
+        accepted_json(item)
+        == AcceptedOut(id=item.id, status=item.status).model_dump_json().encode()
     )
