@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI
 
@@ -13,7 +11,7 @@ from services.api.authentication import Authentication
 from services.api.body_limit import BodyLimit
 from services.api.context import RequestContext
 from services.api.dependencies import bearer
-from services.api.problems import MEDIA_TYPE, Problem
+from services.api.routers import ANSWERS, PREFIX
 from services.api.routes import (
     accounts,
     credentials,
@@ -30,15 +28,13 @@ from services.api.routes import (
 )
 from services.api.state import ApiState
 
-PREFIX = "/api/v1"
 OPENAPI = f"{PREFIX}/openapi.json"
 DOCS = "/docs"
 
-# Tried in this order for each request, twice each: the busiest first. The aliases stand before the
-# workflows: GET /workflows/executions/... must not be read as a workflow's id.
+# Tried in this order for each request: the busiest first. The aliases stand before the workflows:
+# GET /workflows/executions/... must not be read as a workflow's id.
+_BUSY = (executions, results)
 _NOUNS = (
-    executions,
-    results,
     seeds,
     accounts,
     instances,
@@ -49,15 +45,6 @@ _NOUNS = (
     parked,
     reconciliations,
 )
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    status.value: {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": status.phrase}
-    for status in (
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +91,7 @@ def create_app(state: ApiState, exposure: Exposure | None = None) -> FastAPI:
     _include_nouns(app)
     app.include_router(operations.router)
     app.include_router(
-        seeds.router, dependencies=[bearer], responses=_ANSWERS, include_in_schema=False
+        seeds.router, dependencies=[bearer], responses=ANSWERS, include_in_schema=False
     )
     return app
 
@@ -117,6 +104,8 @@ def _add_middleware(app: FastAPI, state: ApiState, exposure: Exposure) -> None:
 
 
 def _include_nouns(app: FastAPI) -> None:
+    for noun in _BUSY:
+        app.router.routes.extend(noun.router.routes)
     # One by one and not as one router of routers: each level is matched twice for each request.
     for noun in _NOUNS:
-        app.include_router(noun.router, prefix=PREFIX, dependencies=[bearer], responses=_ANSWERS)
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[bearer], responses=ANSWERS)

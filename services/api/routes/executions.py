@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,7 +32,8 @@ from services.api.paging import (
     json_answer,
     read_uuid,
 )
-from services.api.quick import QuickRoute, plain, plain_body, plain_page
+from services.api.quick import plain, plain_body, plain_page
+from services.api.routers import busy_router
 from services.api.schemas.executions import (
     AcceptedOut,
     ExecutionDetail,
@@ -62,7 +63,7 @@ from shared.intake.models import (
 from shared.observability.stop_points import StopPoint, reach
 
 # Routes are tried in the order of this file: what is asked for most often stands first.
-router = APIRouter(tags=["executions"], route_class=QuickRoute)
+router = busy_router("executions")
 
 _LIST = "executions"
 _RETRY_AFTER = {"Retry-After": "5"}

@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
@@ -13,7 +13,8 @@ from services.api.dependencies import ExecutionId, State, execution_id_of, state
 from services.api.errors import NoResult, ResultNotReady
 from services.api.paging import MAX_RESULT_PAGE, Cursor, json_answer, read_number, wrap
 from services.api.ports import DownloadFormat
-from services.api.quick import QuickRoute, plain, plain_page
+from services.api.quick import plain, plain_page
+from services.api.routers import busy_router
 from services.api.schemas.results import ResultsOut
 from services.api.state import ApiState
 from shared.db.executions_read import Execution
@@ -22,7 +23,7 @@ from shared.domain.errors import NotFound
 from shared.domain.ids import EXECUTION_PREFIX, show
 from shared.domain.states import FINAL, ExecutionState
 
-router = APIRouter(tags=["results"], route_class=QuickRoute)
+router = busy_router("results")
 
 _LIST = "results"
 _DEFAULT_PAGE = 100
