@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from services.poller.observation import (
+    is_news,
     is_overdue,
     is_young,
     observation_of,
@@ -195,12 +196,15 @@ class PollHandler:
         seen: Sequence[RemoteExecution],
         unseen: dict[AmcExecutionId, RemoteWork],
     ) -> int:
-        if not seen:
-            return 0
-        observations = [
-            observation_of(unseen.pop(remote.amc_execution_id), remote) for remote in seen
-        ]
-        return await self.looks.observe(errand.instance, observations)
+        """Records what is new. Writing the rest again would lock the account's gate, and keep its
+        admission waiting, for as many rows as there are at AMC."""
+        news = []
+        for remote in seen:
+            work = unseen.pop(remote.amc_execution_id)
+            observation = observation_of(work, remote)
+            if is_news(work, observation):
+                news.append(observation)
+        return await self.looks.observe(errand.instance, news) if news else 0
 
     async def _ask_one_by_one(
         self, errand: Errand, unseen: dict[AmcExecutionId, RemoteWork]
@@ -217,7 +221,10 @@ class PollHandler:
             except RemoteNotFound as error:
                 freed += await self._missing(errand, work, error)
             else:
-                freed += await self._observe(errand, [remote], unseen)
+                del unseen[work.amc_execution_id]
+                # Also what is not new, unlike from a list: it was asked, so others are next.
+                observation = observation_of(work, remote)
+                freed += await self.looks.observe(errand.instance, [observation])
         return freed
 
     async def _missing(self, errand: Errand, work: RemoteWork, error: RemoteNotFound) -> int:
@@ -285,10 +292,7 @@ def _reach(claim: PollClaim) -> datetime:
 
 
 def _least_recently_asked(unseen: Mapping[AmcExecutionId, RemoteWork]) -> list[RemoteWork]:
-    return sorted(
-        unseen.values(),
-        key=lambda work: (work.asked_at is not None, work.asked_at or work.created_at),
-    )
+    return sorted(unseen.values(), key=lambda work: work.asked_at or work.created_at)
 
 
 def _marked(

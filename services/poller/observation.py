@@ -32,6 +32,18 @@ def observation_of(work: RemoteWork, remote: RemoteExecution) -> Observation:
     )
 
 
+def is_news(work: RemoteWork, seen: Observation) -> bool:
+    """Whether recording it would change anything: most looks find most executions as they were."""
+    known = (work.amc_status, work.amc_status_reason, None, None)
+    said = (seen.amc_status, seen.amc_status_reason, seen.output_location, seen.output_columns)
+    # PENDING moves nothing: a list may lag behind.
+    return (
+        said != known
+        or seen.state not in {ExecutionState.PENDING, work.state}
+        or work.missing_count > 0
+    )
+
+
 def observation_of_missing(
     work: RemoteWork, error: RemoteNotFound, now: datetime
 ) -> Observation | None:

@@ -111,6 +111,9 @@ class RemoteWork:
     missing_count: int
     is_cancel_requested: bool
     is_deadline_passed: bool
+    amc_status: str | None = None
+    """AMC's word when it last said anything new, and its reason."""
+    amc_status_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

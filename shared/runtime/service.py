@@ -175,13 +175,15 @@ def main(
 def _rare_collections() -> Iterator[None]:
     """What was imported stays to the end: going through its 160,000 objects with each full
     collection stops all work for 60 to 100 ms, and a permit lives for 20."""
+    thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
     try:
         yield
     finally:
-        gc.unfreeze()  # what stays frozen at the end looks leaked to bindings that count
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _run(

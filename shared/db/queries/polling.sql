@@ -28,7 +28,7 @@ select g.poll_fence, clock_timestamp() as now,
 -- name: work_at_amc
 select id, amc_execution_id, amc_workflow_id, state, amc_created_at, deadline_at, asked_at,
        missing_count, cancel_requested_at is not null as is_cancel_requested,
-       deadline_passed_at is not null as is_deadline_passed
+       deadline_passed_at is not null as is_deadline_passed, amc_status, amc_status_reason
   from workflow_executions
  where instance_id = $1 and state in ('pending', 'running')
  order by amc_created_at

@@ -1,6 +1,7 @@
 """One PollInstance command: a bounded number of calls, and nothing believed too early."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,12 @@ from tests.integration.builders import (
 from tests.integration.workers.conftest import Bench, Flaky
 
 OLD = datetime.now(UTC) - timedelta(minutes=6)
+
+
+async def versions(bench: Bench) -> list[str]:
+    """Which transaction wrote each row last."""
+    rows = await bench.database.fetch("select xmin::text from workflow_executions order by id")
+    return [row["xmin"] for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +213,44 @@ async def test_being_seen_again_takes_a_denial_back(bench: Bench) -> None:
     assert await state_of(bench.database, execution) == "running"
 
 
+async def test_what_amc_says_again_is_not_written_again(bench: Bench) -> None:
+    for state in ("pending", "running"):
+        await bench.at_amc(state)
+    before = await versions(bench)
+
+    await bench.look()
+
+    assert bench.amc.count("list_executions") == 1
+    assert await versions(bench) == before
+
+
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"status": "PUBLISHING"},
+        {"status_reason": "data are late"},
+        {"output_location": "s3://bucket/key"},
+        {"output_columns": (OutputColumn("campaign", "STRING"),)},
+    ],
+    ids=",".join,
+)
+async def test_each_new_word_of_amc_about_what_still_runs_is_kept(
+    bench: Bench, news: dict[str, Any]
+) -> None:
+    execution = await bench.at_amc("running")
+    before = await versions(bench)
+    await bench.says(execution, **{"status": "RUNNING", **news})
+
+    await bench.look()
+
+    row = await bench.row(execution)
+    assert row["amc_status"] == news.get("status", "RUNNING")
+    assert row["amc_status_reason"] == news.get("status_reason")
+    assert row["output_location"] == news.get("output_location")
+    assert (row["output_columns"] is not None) == ("output_columns" in news)
+    assert await versions(bench) != before
+
+
 async def test_an_execution_that_a_page_shows_twice_is_observed_once(bench: Bench) -> None:
     execution = await bench.at_amc()
     await bench.says(execution, "SUCCEEDED")
@@ -341,7 +386,7 @@ async def test_what_was_seen_before_the_interruption_is_kept(bench: Bench) -> No
 
 
 async def test_a_database_that_is_away_lets_the_lease_run_out(bench: Bench) -> None:
-    await bench.at_amc()
+    await bench.says(await bench.at_amc(), "SUCCEEDED")
 
     with pytest.raises(DatabaseUnavailable):
         await bench.look(Flaky(Looks(bench.database), "observe", DatabaseUnavailable("away")))
