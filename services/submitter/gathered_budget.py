@@ -16,6 +16,8 @@ from shared.runtime.gathering import Gathering
 
 _LINGER_SECONDS: Final = 0.005
 """Under load, for company: who books together also records intents together."""
+_ENOUGH: Final = 32
+"""As many as are claimed and bound together."""
 
 
 class Budgets(Protocol):
@@ -51,7 +53,7 @@ class GatheredBudget:
     @classmethod
     def over(cls, budgets: Budgets) -> "GatheredBudget":
         """The same rows, asked together."""
-        return cls(Gathering(_Step(budgets), linger=_LINGER_SECONDS))
+        return cls(Gathering(_Step(budgets), linger=_LINGER_SECONDS, enough=_ENOUGH))
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; then whoever is still in line is served."""
