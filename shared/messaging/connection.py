@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+import aiormq
 from aio_pika.abc import AbstractConnection
 from aio_pika.connection import Connection, make_url
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
@@ -21,6 +22,11 @@ from shared.domain.errors import BrokerUnavailable
 HEARTBEAT_SECONDS: Final = 10
 OPEN_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 1.0
+
+# Frames that wait to be written. At ten, aiormq's own bound, the messages of a larger batch wait
+# for a place one after the other: each leaves in a packet, and gets a confirm, of its own. What
+# waits is bounded by the publisher's window, and elsewhere by the messages in hand.
+aiormq.Connection.FRAME_BUFFER_SIZE = 1_000
 
 
 @contextmanager

@@ -174,6 +174,17 @@ async def test_two_thousand_messages_are_confirmed_within_two_seconds(
     assert seconds < 2
 
 
+async def test_a_batch_leaves_in_few_packets(wire: Wire, queue: Queue) -> None:
+    async with Publisher(wire.url) as publisher:
+        await publisher.publish(make_message(queue.name))
+        before = wire.packets
+
+        receipts = await publisher.publish_many([make_message(queue.name) for _ in range(500)])
+
+        assert all(receipt.confirmed for receipt in receipts)
+        assert wire.packets - before < 50
+
+
 async def until_published(publisher: Publisher, message: OutgoingMessage) -> None:
     while True:
         (receipt,) = await publisher.publish_many([message])

@@ -33,6 +33,11 @@ class Wire:
     def url(self) -> str:
         return str(self._broker.with_host("127.0.0.1").with_port(self._port))
 
+    @property
+    def packets(self) -> int:
+        """Pieces in which the bytes of the clients that are connected have come."""
+        return sum(cable.packets for cable in self._cables)
+
     async def plug_in(self) -> None:
         """Accept connections, at the same address as before."""
         self._server = await asyncio.start_server(
@@ -96,6 +101,7 @@ class _Cable:
         self.flowing_upward = asyncio.Event()
         self.flowing.set()
         self.flowing_upward.set()
+        self.packets = 0
         self._writers = (client, broker)
 
     def cut(self) -> None:
@@ -109,6 +115,7 @@ class _Cable:
     ) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                self.packets += open_ is self.flowing_upward
                 await self.flowing.wait()
                 await open_.wait()
                 writer.write(data)
