@@ -21,7 +21,15 @@ from shared.db.results.identifiers import in_results, quote_ident
 from shared.db.results.stored import StoredResult, gone
 from shared.db.results.versions import StoredColumn
 
-WINDOW_BYTES: Final = 4 * 1024 * 1024
+WINDOW_BYTES: Final = 2 * 1024 * 1024
+_SORTED_BYTES: Final = 1024 * 1024
+"""Of CSV in one statement: the server sorts them in its memory, at the 4 MB that work_mem is unless
+somebody sets it. Through files the whole export costs it a quarter more."""
+_SORTED_ROWS: Final = 16_000
+"""The same for narrow rows, each of which needs some 60 bytes more to be sorted."""
+_MOST_STATEMENTS: Final = 4096
+"""Each looks through the whole index of the result; with more of them that costs more than such a
+sort, and a window is one statement."""
 _NAME_BYTES: Final = 63
 
 
@@ -46,7 +54,8 @@ async def export_csv(database: Database, result: StoredResult) -> AsyncIterator[
     """RFC 4180 with the header of the file it came from; lines end in a line feed."""
     yield _csv_header(column.key.source_name for column in result.columns)
     selected = ", ".join(_csv_value(column) for column in result.columns)
-    async for data in windows(database, result, selected, form=PLAIN, window_bytes=WINDOW_BYTES):
+    rows = Rows(database, result, selected, PLAIN)
+    async for data in rows.windows(WINDOW_BYTES):
         yield data
 
 
@@ -56,9 +65,8 @@ async def export_json_lines(database: Database, result: StoredResult) -> AsyncIt
     selected = ", ".join(
         f"{quote_ident(column.name)} as {quote_ident(key)}" for key, column in names
     )
-    async for data in windows(
-        database, result, selected, form=JSON_LINES, window_bytes=WINDOW_BYTES
-    ):
+    rows = Rows(database, result, selected, JSON_LINES)
+    async for data in rows.windows(WINDOW_BYTES):
         yield data
 
 
@@ -77,37 +85,48 @@ def key_names(columns: Sequence[StoredColumn]) -> tuple[str, ...]:
     )
 
 
-async def windows(
-    database: Database, result: StoredResult, selected: str, *, form: CopyForm, window_bytes: int
-) -> AsyncIterator[bytes]:
-    """The rows as COPY writes them, each piece a whole window of rows."""
-    step = max(window_bytes // result.mean_row_bytes, 1)
-    for after in range(0, result.row_count, step):
-        last = min(after + step, result.row_count)
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows of a result as COPY writes them."""
+
+    database: Database
+    result: StoredResult
+    selected: str
+    form: CopyForm
+
+    async def windows(self, window_bytes: int) -> AsyncIterator[bytes]:
+        """Each piece a whole window of rows."""
+        row_count, row_bytes = self.result.row_count, self.result.mean_row_bytes
+        step = max(window_bytes // row_bytes, 1)
+        sorted_rows = max(min(_SORTED_BYTES // row_bytes, _SORTED_ROWS), 1)
+        at_once = sorted_rows if row_count <= _MOST_STATEMENTS * sorted_rows else step
+        for first in range(0, row_count, step):
+            written, end = io.BytesIO(), min(first + step, row_count)
+            for after in range(first, end, at_once):
+                await self._copy(after, min(after + at_once, end), written)
+            yield written.getvalue()
+
+    async def _copy(self, after: int, last: int, written: io.BytesIO) -> None:
+        async def write(data: bytes) -> None:
+            written.write(data)
+
         rows = (
-            f"select {selected} from only {in_results(result.table_name)}"  # noqa: S608 - quoted
-            f" where e = {result.execution_no} and n > {after} and n <= {last} order by n"
+            f"select {self.selected} from only {in_results(self.result.table_name)}"  # noqa: S608 - quoted
+            f" where e = {self.result.execution_no} and n > {after} and n <= {last} order by n"
         )
-        data, count = await _copy_out(database, form.around(rows), form)
-        if count != last - after:
+        try:
+            async with self.database.connection() as connection:
+                status = await connection.copy_from_query(
+                    self.form.around(rows),
+                    output=write,
+                    format="csv",
+                    delimiter=self.form.delimiter,
+                    quote=self.form.quote,
+                )
+        except asyncpg.UndefinedTableError as error:
+            raise gone() from error
+        if int(status.split()[-1]) != last - after:
             raise gone()
-        yield data
-
-
-async def _copy_out(database: Database, query: str, form: CopyForm) -> tuple[bytes, int]:
-    written = io.BytesIO()
-
-    async def write(data: bytes) -> None:
-        written.write(data)
-
-    try:
-        async with database.connection() as connection:
-            status = await connection.copy_from_query(
-                query, output=write, format="csv", delimiter=form.delimiter, quote=form.quote
-            )
-    except asyncpg.UndefinedTableError as error:
-        raise gone() from error
-    return written.getvalue(), int(status.split()[-1])
 
 
 def _csv_value(column: StoredColumn) -> str:

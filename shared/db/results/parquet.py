@@ -20,7 +20,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from shared.db.pool import Database
-from shared.db.results.export import PLAIN, key_names, windows
+from shared.db.results.export import PLAIN, Rows, key_names
 from shared.db.results.identifiers import in_results, quote_ident
 from shared.db.results.stored import StoredResult, gone
 from shared.db.results.versions import StoredColumn
@@ -43,16 +43,19 @@ async def export_parquet(database: Database, result: StoredResult) -> AsyncItera
     types = await _types_of(database, result)
     schema = pa.schema(list(zip(key_names(result.columns), types, strict=True)))
     selected = ", ".join(quote_ident(column.name) for column in result.columns)
+    rows = Rows(database, result, selected, PLAIN)
     in_thread = asyncio.get_running_loop().run_in_executor
     # Always the same one: each thread that allocates memory keeps some of it.
     thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")
     try:
         file = await in_thread(thread, _Writer, schema)
         try:
-            async for data in windows(
-                database, result, selected, form=PLAIN, window_bytes=ROW_GROUP_BYTES
-            ):
-                yield await in_thread(thread, file.row_group, data)
+            coming = in_thread(thread, file.head)
+            async for data in rows.windows(ROW_GROUP_BYTES):
+                # Made while this one is sent and the next window is fetched.
+                ready, coming = await coming, in_thread(thread, file.row_group, data)
+                yield ready
+            yield await coming
             yield await in_thread(thread, file.footer)
         finally:
             thread.submit(file.abandon)
@@ -68,6 +71,10 @@ class _Writer:
         self._written = io.BytesIO()
         self._sink = pa.PythonFile(self._written, mode="w")
         self._writer = parquet.ParquetWriter(self._sink, schema, compression="zstd")
+
+    def head(self) -> bytes:
+        """The first bytes."""
+        return self._taken()
 
     def row_group(self, data: bytes) -> bytes:
         """The bytes of these CSV rows."""

@@ -248,12 +248,14 @@ async def test_keys_are_distinct_whatever_the_header_says(world: World) -> None:
     assert text.decode().startswith(f"x,x,x_2,,{long}\n")
 
 
+@pytest.mark.parametrize("sorted_rows", [4, 16_000])
 @pytest.mark.parametrize("rows", [0, 1, 9, 10, 11, 1000])
 async def test_windows_meet_without_gap(
-    world: World, monkeypatch: pytest.MonkeyPatch, rows: int
+    world: World, monkeypatch: pytest.MonkeyPatch, rows: int, sorted_rows: int
 ) -> None:
     result = await numbers(world, rows)
     monkeypatch.setattr(export, "WINDOW_BYTES", 10 * result.mean_row_bytes)
+    monkeypatch.setattr(export, "_SORTED_ROWS", sorted_rows)
 
     text = await everything(export_csv(world.database, result))
 
