@@ -2,9 +2,8 @@
 
 A permit lives for 20 ms, and on a busy machine those who share it keep each other from leaving in
 time: the more book, the fewer send, until nobody does. So the room shrinks when a permit expired
-and grows by one for each full round that was in time, or doubles until the first that was not, as
-TCP does with its congestion window (RFC 5681). Where nothing expires it is as wide as the work at
-hand.
+and grows by one for each full round that was in time, as TCP does with its congestion window
+(RFC 5681). Where nothing expires it is as wide as the work at hand.
 """
 
 import asyncio
@@ -48,7 +47,7 @@ class SendWindow:
             self._shrink()
             raise
         else:
-            self.room = min(_MOST, self.room + self._growth())
+            self.room = min(_MOST, self.room + 1 / self.room)
         finally:
             self._inside -= 1
             self._let_in()
@@ -87,9 +86,6 @@ class SendWindow:
             if not place.done():
                 self._inside += 1
                 place.set_result(None)
-
-    def _growth(self) -> float:
-        return 1.0 if self._shrunk_at == float("-inf") else 1 / self.room
 
     def _shrink(self) -> None:
         now = self.clock()

@@ -43,7 +43,7 @@ async def test_no_more_than_there_is_room_for_are_inside() -> None:
 
 async def _inside_after_some_of_four_left(gone: int) -> list[int]:
     """Four inside, three in line; who has been inside once that many left."""
-    window, leave = SendWindow(room=4, _shrunk_at=0.0), [asyncio.Event() for _ in range(7)]
+    window, leave = SendWindow(room=4), [asyncio.Event() for _ in range(7)]
     inside: list[int] = []
 
     async def stay(number: int) -> None:
@@ -86,17 +86,8 @@ async def test_a_free_place_is_not_kept_for_others_to_leave() -> None:
         leave.set()
 
 
-async def test_as_long_as_nothing_expired_a_full_round_in_time_doubles_the_room() -> None:
+async def test_a_full_round_in_time_makes_room_for_one_more() -> None:
     window = SendWindow(room=4)
-
-    for _ in range(4):
-        await take_turn(window)
-
-    assert window.room == 8
-
-
-async def test_once_one_expired_a_full_round_in_time_makes_room_for_one_more() -> None:
-    window = SendWindow(room=4, _shrunk_at=0.0)
 
     for _ in range(5):
         await take_turn(window)
