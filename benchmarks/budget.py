@@ -75,10 +75,13 @@ class Spell:
 
 def run(context: Context) -> list[Row]:
     """Ours against the limit, Celery beside it, and the longest wait of a look."""
-    length = context.pick(full=Length(12, 20, 20), quick=Length(10, 10, 20), tiny=Length(4, 3, 2))
+    length = context.pick(full=Length(12, 20, 20), quick=Length(6, 6, 20), tiny=Length(4, 3, 2))
     # Each turn has instances of its own: what ran before stays at AMC and is looked at.
     turns = [_places(f"ours{turn}", length) for turn in range(context.pairs)]
-    few = [_places(f"few{turn}", replace(length, instances=_FEW)) for turn in range(context.pairs)]
+    few = [
+        _places(f"few{turn}", replace(length, instances=_FEW))
+        for turn in range(context.pick(full=3, quick=1, tiny=1))
+    ]
     rivals = _places("rival", length)
     simulator = {
         "DURATION_PROFILE": "fixed:80000",

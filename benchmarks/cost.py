@@ -113,7 +113,7 @@ def run(context: Context) -> list[Row]:
     ):
         ours = Ours(town, town.workflow(), places)
         ours.run(slice_of)  # what starts, warms up and fills caches is not counted
-        idle = ours.idle(context.pick(full=20.0, quick=10.0, tiny=1.0))
+        idle = ours.idle(context.pick(full=20.0, quick=5.0, tiny=1.0))
         found = town.stack.found
         place = RivalPlace(found.database_url, found.amqp_url, stub)
         pairs = measure_pairs(
