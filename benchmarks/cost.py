@@ -105,8 +105,8 @@ def run(context: Context) -> list[Row]:
     places = [
         Place(f"cost{number}", 20) for number in range(context.pick(full=20, quick=20, tiny=2))
     ]
-    slice_of = context.pick(full=1_000, quick=200, tiny=10)
-    total = context.pick(full=20_000, quick=1_000, tiny=30)
+    slice_of = context.pick(full=1_000, quick=100, tiny=10)
+    total = context.pick(full=20_000, quick=500, tiny=30)
     with (
         open_town(context, "cost", places, simulator=_SIMULATOR, services=_SERVICES) as town,
         stub_amc(context.logs / "cost-stub.log") as stub,

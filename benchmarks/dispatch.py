@@ -71,7 +71,7 @@ class Watch:
 
 def run(context: Context) -> list[Row]:
     """The rows `dispatch p50` and `dispatch p99`, in milliseconds."""
-    count = context.pick(full=240, quick=60, tiny=10)
+    count = context.pick(full=240, quick=40, tiny=10)
     places = [
         Place(f"amcd{n}", at_once=100) for n in range(context.pick(full=20, quick=20, tiny=2))
     ]

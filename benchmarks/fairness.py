@@ -128,7 +128,7 @@ class Bench:
 
 def run(context: Context) -> list[Row]:
     """Three rows: an idle instance, a high priority, a second owner."""
-    probes = context.pick(full=20, quick=8, tiny=1)
+    probes = context.pick(full=20, quick=5, tiny=1)
     in_line = context.pick(full=10_000, quick=10_000, tiny=50)
     simulator = {"DURATION_PROFILE": "fixed:86000"}
     with (

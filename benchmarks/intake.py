@@ -106,7 +106,7 @@ def run(context: Context) -> list[Row]:
     """The rows `intake` and `intake bulk`."""
     with opened(context) as bench:
         # Short pairs and more of them: what else the machine does should hit both sides alike.
-        single = measure_pairs(bench.ours, bench.rival, pairs=context.pick(full=7, quick=5, tiny=1))
+        single = measure_pairs(bench.ours, bench.rival, pairs=context.pick(full=7, quick=3, tiny=1))
         bulk = measure_pairs(bench.bulk, bench.copy, pairs=context.pairs)
     slowest = min(bulk.ours)
     row = bulk.row(

@@ -96,7 +96,7 @@ class Bench:
 
 def run(context: Context) -> list[Row]:
     """One row for each kind of result, and the memory of all of them."""
-    size = context.pick(full=200, quick=80, tiny=1) * _MB
+    size = context.pick(full=200, quick=60, tiny=1) * _MB
     with _opened(context) as bench:
         rows = [
             *_small(bench),
@@ -119,7 +119,7 @@ def _small(bench: Bench) -> list[Row]:
     """Against psql as people run it, and against as many sessions as we have lanes."""
     context = bench.context
     file = write_rows(bench.files / "small.csv", NARROW, _SMALL_ROWS)
-    results = context.pick(full=1_000, quick=400, tiny=8)
+    results = context.pick(full=1_000, quick=250, tiny=8)
     name = f"load {results:,} results of {_SMALL_ROWS:,} rows"
     job = Job(name, file, _SMALL, results=results, lanes=_LANES)
     return [

@@ -122,7 +122,7 @@ def opened(context: Context) -> Iterator[Bench]:
 
 def run(context: Context) -> list[Row]:
     """The row `submit`: ours against the better of the two."""
-    executions = context.pick(full=6_000, quick=2_000, tiny=60)
+    executions = context.pick(full=6_000, quick=1_500, tiny=60)
     trial = context.pick(full=1_500, quick=600, tiny=20)
     with opened(context) as bench:
         ours = _best(context, _ways_of_ours(context), lambda way: bench.ours(way, trial))

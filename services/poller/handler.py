@@ -25,6 +25,7 @@ from shared.amc.target import AmcTarget
 from shared.db.polling import GivenUpAttempt
 from shared.domain.claims import Observation, PollClaim, RemoteWork
 from shared.domain.errors import (
+    AmcflowError,
     DatabaseUnavailable,
     PermanentError,
     RemoteNotFound,
@@ -220,6 +221,10 @@ class PollHandler:
                 )
             except RemoteNotFound as error:
                 freed += await self._missing(errand, work, error)
+            except AmcflowError:
+                # The look ends here, and the next one does not begin with the same question.
+                await self.looks.mark_asked(work.execution_id, is_missing=False)
+                raise
             else:
                 del unseen[work.amc_execution_id]
                 # Also what is not new, unlike from a list: it was asked, so others are next.

@@ -58,9 +58,14 @@ class Traffic:
     arrived: SlidingWindow = field(default_factory=SlidingWindow)
     accepted: SlidingWindow = field(default_factory=SlidingWindow)
     tally: Tally = field(default_factory=Tally)
+    _latest: float = float("-inf")
 
     def admit(self, at: float, limit: int | None) -> bool:
-        """Counts an arrival; whether it is let in. What is refused uses up nothing."""
+        """Counts an arrival; whether it is let in. What is refused uses up nothing.
+
+        One that says it came before the last one, by how long each waited, came with it.
+        """
+        at = self._latest = max(at, self._latest)
         self.tally.requests += 1
         self.arrived.add(at)
         if limit is not None and self.accepted.count(at) >= limit:

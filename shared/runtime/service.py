@@ -43,10 +43,6 @@ Job = Callable[[asyncio.Event], Awaitable[None]]
 EXIT_SETTINGS: Final = 2
 EXIT_FAILED: Final = 1
 
-_YOUNG_OBJECTS: Final = 10_000
-"""As many may be new before the collector looks for cycles among them. Its own 700 are what work in
-hand has at any moment, all alive: looking at those was an eighth of a busy submitter's time."""
-
 
 class WorkerSettings(LogSettings, DatabaseSettings, BrokerSettings):
     """What every process that handles messages needs."""
@@ -161,24 +157,30 @@ def main(
     service: str,
     settings_kind: Callable[[], SettingsT],
     run: Callable[[SettingsT, asyncio.Event], Awaitable[None]],
+    *,
+    young_objects: int | None = None,
 ) -> None:
-    """Run a service to its end and leave with its exit code."""
+    """Run a service to its end and leave with its exit code.
+
+    So many `young_objects` may be new before the collector looks for cycles among them; Python's
+    own number if None.
+    """
     settings = read_settings(settings_kind, service=service)
     configure(service, version=_version(), level=settings.log_level)
     watch(settings.stop_points_folder, service=service)
     clock.make_wrong(by_seconds=settings.clock_wrong_by.total_seconds())
-    with _rare_collections(), serve_metrics(settings.metrics_port):
+    with _rare_collections(young_objects), serve_metrics(settings.metrics_port):
         sys.exit(_run(service, settings, run))
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def _rare_collections(young_objects: int | None) -> Iterator[None]:
     """What was imported stays to the end: going through its 160,000 objects with each full
     collection stops all work for 60 to 100 ms, and a permit lives for 20."""
     thresholds = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 10, 10)
+    gc.set_threshold(young_objects or thresholds[0], *thresholds[1:])
     try:
         yield
     finally:

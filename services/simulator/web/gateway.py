@@ -78,8 +78,8 @@ class Gateway:
             keeper.save(changing=changing)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        waited = waited_seconds(scope)
         at = self.simulator.engine.advance()
-        arrived_at = at - waited_seconds(scope)
         path: str = scope["path"]
         if path.startswith(_AMC) and path.endswith("/"):
             path = scope["path"] = path.rstrip("/")
@@ -92,7 +92,7 @@ class Gateway:
             await self.app(scope, receive, send)
             return
         instance = self._instance(path)
-        exchange = Exchange(self.simulator, scope, receive, send, instance, arrived_at, request_id)
+        exchange = Exchange(self.simulator, scope, receive, send, instance, at - waited, request_id)
         if not is_store:
             exchange.extra_headers = [
                 *_COMMON_HEADERS,

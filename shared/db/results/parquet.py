@@ -49,8 +49,8 @@ async def export_parquet(database: Database, result: StoredResult) -> AsyncItera
     thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")
     try:
         file = await in_thread(thread, _Writer, schema)
+        coming = in_thread(thread, file.head)
         try:
-            coming = in_thread(thread, file.head)
             async for data in rows.windows(ROW_GROUP_BYTES):
                 # Made while this one is sent and the next window is fetched.
                 ready, coming = await coming, in_thread(thread, file.row_group, data)
@@ -58,9 +58,16 @@ async def export_parquet(database: Database, result: StoredResult) -> AsyncItera
             yield await coming
             yield await in_thread(thread, file.footer)
         finally:
+            coming.add_done_callback(_unheard)
             thread.submit(file.abandon)
     finally:
         thread.shutdown(wait=False)
+
+
+def _unheard(coming: asyncio.Future[bytes]) -> None:
+    """What became of the last row group matters to nobody who has left, nor twice."""
+    if not coming.cancelled():
+        coming.exception()
 
 
 class _Writer:

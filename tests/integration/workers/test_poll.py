@@ -167,6 +167,21 @@ async def test_stragglers_are_asked_for_in_turn(bench: Bench) -> None:
     assert len(executions) == 9
 
 
+async def test_one_that_amc_cannot_answer_for_is_not_the_first_of_the_next_look(
+    bench: Bench,
+) -> None:
+    for _ in range(2):
+        await bench.at_amc()
+    bench.amc.unlisted = set(bench.amc.executions)
+    bench.amc.will("get_execution", AmcUnavailable("500"))
+
+    for _ in range(2):
+        await bench.look(questions=1)
+
+    first, second = (what for name, what in bench.amc.calls if name == "get_execution")
+    assert first != second
+
+
 async def test_absence_from_a_list_proves_nothing(bench: Bench) -> None:
     execution = await bench.at_amc(amc_created_at=OLD)
     bench.amc.unlisted = set(bench.amc.executions)

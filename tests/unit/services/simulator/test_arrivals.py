@@ -15,7 +15,7 @@ PATH = "/amc/reporting/amcsimnwus1/workflows"
 
 async def served(app, requests: int) -> list[dict]:
     """The answers' heads of so many requests, one after the other on one connection."""
-    config = uvicorn.Config(app, lifespan="off", log_level="warning")
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
     config.load()
     state, loop = ServerState(), asyncio.get_running_loop()
     server = await loop.create_server(lambda: CuttableProtocol(config, state, {}), "127.0.0.1", 0)

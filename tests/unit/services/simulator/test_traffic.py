@@ -56,6 +56,17 @@ def test_a_request_is_refused_only_when_the_second_before_it_is_full(gaps_ms, li
             accepted.append(at)
 
 
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=60), st.integers(1, 5))
+def test_moments_out_of_order_exceed_no_limit(moments_ms, limit):
+    traffic = Traffic()
+
+    for at in moments_ms:
+        traffic.admit(at / 1024, limit)
+
+    assert traffic.accepted.peak <= limit
+    assert traffic.tally.requests == len(moments_ms)
+
+
 def test_without_a_limit_everything_is_let_in():
     traffic = Traffic()
 

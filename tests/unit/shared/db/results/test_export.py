@@ -1,5 +1,7 @@
 """What is asked of the server for an export, and when."""
 
+import asyncio
+import gc
 import re
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -91,6 +93,31 @@ async def test_a_huge_result_has_one_statement_for_each_window(
         pass
 
     assert server.asked == [(0, 20_000), (20_000, 40_000)]
+
+
+async def test_a_row_group_that_nobody_waits_for_any_more_fails_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    begun = threading.Event()
+
+    def broken_table(_data: bytes, _schema: pa.Schema) -> pa.Table:
+        begun.set()
+        raise pa.ArrowInvalid("no")
+
+    monkeypatch.setattr(parquet, "_table", broken_table)
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 10 * MEAN)
+    stream = parquet.export_parquet(Server(last=20).database, result_of(20))
+
+    await anext(stream)
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
+    await stream.aclose()
+    del stream
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert told == []
 
 
 async def test_the_next_rows_are_asked_for_while_a_row_group_is_made(
