@@ -26,11 +26,7 @@ from deploy.local.rabbitmq import RabbitmqNode
 
 _FLAT: Final = Target(at_most=1.1)
 _LONGEST_SECONDS: Final = 1_500.0
-_SIMULATOR: Final = {
-    "DURATION_PROFILE": "uniform:2:6",
-    "ROWS_PROFILE": "uniform:20:20",
-    "MAX_CONCURRENT_EXECUTIONS": "20",
-}
+_SIMULATOR: Final = {"ROWS_PROFILE": "uniform:20:20", "MAX_CONCURRENT_EXECUTIONS": "20"}
 _SERVICES: Final = {"AMCFLOW_DOWNLOADS": "16"}
 """More in hand than the four that are made for large results: these are small and wait for the
 turns of their links, so that the run would take twice as long and cost the same."""
@@ -107,8 +103,10 @@ def run(context: Context) -> list[Row]:
     ]
     slice_of = context.pick(full=1_000, quick=100, tiny=10)
     total = context.pick(full=20_000, quick=500, tiny=30)
+    runs = context.pick(full="uniform:2:6", quick="uniform:1:2", tiny="uniform:1:2")
+    simulator = {**_SIMULATOR, "DURATION_PROFILE": runs}
     with (
-        open_town(context, "cost", places, simulator=_SIMULATOR, services=_SERVICES) as town,
+        open_town(context, "cost", places, simulator=simulator, services=_SERVICES) as town,
         stub_amc(context.logs / "cost-stub.log") as stub,
     ):
         ours = Ours(town, town.workflow(), places)

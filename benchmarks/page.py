@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.frame import Row
-from benchmarks.past_one_machine import measured_from, table
+from benchmarks.past_one_machine import has_all, measured_from, section
 from benchmarks.report import LATEST, number, stored_rows
 from deploy.local.paths import PROJECT
 
@@ -31,8 +31,8 @@ def main() -> int:
 def written(page: str, rows: Sequence[Row], machine: str) -> str:
     """The page with these figures; what was not measured yet stays as it is."""
     page = between(page, "figures", f"{machine}\n\n{markdown(rows)}")
-    if any(row.name == "cost: CPU" for row in rows):
-        page = between(page, "past one machine", table(measured_from(rows)))
+    if has_all(rows):
+        page = between(page, "past one machine", section(measured_from(rows)))
     return page
 
 
