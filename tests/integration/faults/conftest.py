@@ -8,7 +8,6 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,12 @@ import pytest
 
 from deploy.local.paths import PROJECT
 from shared.db.pool import Database
-from shared.db.tokens import Logins
-from shared.domain.ids import CredentialId
-from shared.runtime.access import Access
 from shared.security.keys import new_fernet_key
-from shared.security.tokens import TokenContext, TokenKind, TokenVault
+from shared.security.tokens import TokenVault
 from tests.integration.builders import (
-    make_account,
-    make_credential,
-    make_instance,
-    make_workflow,
     until,
 )
-from tests.integration.workers.conftest import Bench
-from tests.integration.workers.fake_amc import FakeAmc
+from tests.integration.workers.bench import Bench, make_bench
 from tests.stop_points import StopPoints
 
 
@@ -148,23 +139,5 @@ def _plain(value: Any) -> Any:
 @pytest.fixture
 async def town(database: Database, database_url: str, points: StopPoints) -> Town:
     key = new_fernet_key()
-    vault = TokenVault([key], setting="ENCRYPTION_KEY")
-    credential = await make_credential(database)
-    sealed = vault.seal(TokenContext(CredentialId(credential), TokenKind.ACCESS), "Atza|token")
-    await database.execute(
-        "update credentials set access_token_ciphertext = $2, access_token_key_id = $3,"
-        " access_token_expires_at = $4 where id = $1",
-        credential,
-        sealed.ciphertext,
-        sealed.key_id,
-        datetime.now(UTC) + timedelta(hours=1),
-    )
-    account = await make_account(database, credential_id=credential)
-    bench = Bench(
-        database,
-        FakeAmc(),
-        await make_instance(database, account),
-        await make_workflow(database),
-        Access(Logins(database), vault, "http://127.0.0.1:1"),
-    )
+    bench = await make_bench(database, TokenVault([key], setting="ENCRYPTION_KEY"))
     return Town(bench, database_url, key, points)

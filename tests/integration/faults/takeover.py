@@ -9,7 +9,7 @@ from shared.security.sealing import SealingPublicKey
 from shared.security.tokens import TokenContext, TokenKind
 from tests.integration.builders import make_credential
 from tests.integration.faults.conftest import Town
-from tests.integration.workers.conftest import LEASE, SETTLE
+from tests.integration.workers.bench import LEASE, SETTLE
 
 LEASES_END = (
     "update workflow_executions set lease_until = clock_timestamp() where lease_until is not null",

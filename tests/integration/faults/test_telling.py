@@ -15,7 +15,7 @@ from shared.messaging.envelope import OutgoingMessage
 from shared.messaging.publisher import Receipt
 from shared.messaging.topology import Topology
 from tests.integration.faults.conftest import Town
-from tests.integration.workers.conftest import Flaky
+from tests.integration.workers.bench import Flaky
 
 
 @dataclass

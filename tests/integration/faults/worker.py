@@ -41,7 +41,7 @@ from shared.runtime.access import Access
 from shared.security.sealing import SealingPrivateKey
 from shared.security.tokens import TokenVault
 from tests.integration.builders import MadeInstance, MadeWorkflow
-from tests.integration.workers.conftest import Bench
+from tests.integration.workers.bench import Bench
 from tests.integration.workers.fake_amc import FakeAmc
 from tests.integration.workers.test_refresh import FakeLogin
 

@@ -6,17 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from services.submitter.compare_handler import CompareHandler
-from shared.db.reconciliations import (
-    Comparisons,
-    Finding,
-    Reconciliation,
-    Reconciliations,
-)
+from shared.db.reconciliations import Comparisons, Finding, Reconciliation, Reconciliations
 from shared.messaging.messages import ReconcileInstance
-from tests.integration.builders import (
-    timer_in,
-)
-from tests.integration.workers.conftest import LEASE, Bench
+from tests.integration.builders import timer_in
+from tests.integration.workers.bench import LEASE, Bench
 
 DAY = timedelta(days=1)
 

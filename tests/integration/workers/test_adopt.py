@@ -5,27 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.db.reconciliations import (
-    Finding,
-    NotAdoptable,
-    NotCancellable,
-)
-from shared.domain.errors import (
-    NotFound,
-)
-from tests.integration.builders import (
-    commands,
-    gathered,
-    row_of,
-    until,
-)
-from tests.integration.workers.conftest import Bench
+from shared.db.reconciliations import Finding, NotAdoptable, NotCancellable
+from shared.domain.errors import NotFound
+from tests.integration.builders import commands, gathered, row_of, until
 from tests.integration.workers.office import Office
-
-
-@pytest.fixture
-def office(bench: Bench) -> Office:
-    return Office(bench)
 
 
 async def test_an_adopted_one_that_runs_is_followed_like_any_other(office: Office) -> None:

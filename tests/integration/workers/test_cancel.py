@@ -12,7 +12,7 @@ from shared.domain.errors import (
     TokenExpired,
 )
 from tests.integration.builders import commands, state_of, timer_in
-from tests.integration.workers.conftest import Bench
+from tests.integration.workers.bench import Bench
 
 ASKED = {"cancel_requested_at": datetime.now(UTC)}
 

@@ -4,9 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.db.reconciliations import (
-    Comparisons,
-)
+from shared.db.reconciliations import Comparisons
 from shared.domain.errors import (
     AmcThrottled,
     AmcUnavailable,
@@ -14,17 +12,9 @@ from shared.domain.errors import (
     InstanceForbidden,
     StaleTransition,
 )
-from tests.integration.builders import (
-    make_account,
-    make_instance,
-)
-from tests.integration.workers.conftest import LEASE, Bench, Flaky
+from tests.integration.builders import make_account, make_instance
+from tests.integration.workers.bench import LEASE, Flaky
 from tests.integration.workers.office import DAY, Office
-
-
-@pytest.fixture
-def office(bench: Bench) -> Office:
-    return Office(bench)
 
 
 async def test_what_is_asked_for_waits_with_a_timer(office: Office) -> None:

@@ -22,7 +22,7 @@ from tests.integration.builders import (
     states_of,
     timer_in,
 )
-from tests.integration.workers.conftest import Bench, Flaky
+from tests.integration.workers.bench import Bench, Flaky
 
 OLD = datetime.now(UTC) - timedelta(minutes=6)
 

@@ -15,7 +15,7 @@ from shared.domain.errors import (
     StaleTransition,
 )
 from tests.integration.builders import commands, state_of, timer_in
-from tests.integration.workers.conftest import LEASE, Bench
+from tests.integration.workers.bench import LEASE, Bench
 
 
 async def doubt(bench: Bench, *, reached: bool, **overrides: object):

@@ -36,7 +36,7 @@ from tests.integration.builders import (
     make_workflow,
     timer_in,
 )
-from tests.integration.workers.conftest import Flaky
+from tests.integration.workers.bench import Flaky
 
 
 @dataclass

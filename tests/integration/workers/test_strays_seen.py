@@ -8,7 +8,7 @@ from tests.integration.builders import (
     commands,
     state_of,
 )
-from tests.integration.workers.conftest import Bench
+from tests.integration.workers.bench import Bench
 
 
 async def give_up(bench: Bench, *, timeout_seconds: int = 22_000) -> UUID:

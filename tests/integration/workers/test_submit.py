@@ -24,7 +24,7 @@ from shared.domain.errors import (
 from shared.messaging.messages import SubmitExecution
 from shared.runtime.permits import BudgetPermits
 from tests.integration.builders import accept, commands, make_request, state_of, timer_in
-from tests.integration.workers.conftest import Bench, Flaky
+from tests.integration.workers.bench import Bench, Flaky
 
 SOON = timedelta(seconds=9)
 

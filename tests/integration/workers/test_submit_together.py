@@ -16,7 +16,7 @@ from shared.domain.errors import StaleTransition
 from shared.domain.ids import AmcExecutionId
 from shared.messaging.messages import SubmitExecution
 from tests.integration.builders import gathered, states_of
-from tests.integration.workers.conftest import Bench
+from tests.integration.workers.bench import Bench
 
 
 @dataclass(frozen=True, slots=True)

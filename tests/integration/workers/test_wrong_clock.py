@@ -11,7 +11,7 @@ from shared.domain.clock import utc_now
 from shared.domain.errors import StaleTransition
 from shared.domain.ids import new_uuid
 from shared.domain.windows import DefaultWindow
-from tests.integration.workers.conftest import LEASE, Bench
+from tests.integration.workers.bench import LEASE, Bench
 
 NEAR = timedelta(seconds=1)
 
