@@ -42,6 +42,8 @@ from tests.integration.workers.fake_amc import FakeAmc
 
 LEASE = timedelta(seconds=60)
 SETTLE = timedelta(seconds=120)
+OLD = datetime.now(UTC) - timedelta(minutes=6)
+"""So long ago that AMC's denial counts."""
 
 
 class OpenPermits:
