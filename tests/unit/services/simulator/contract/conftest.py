@@ -3,6 +3,13 @@
 import pytest
 
 SQL = "SELECT campaign, SUM(impressions) AS imps FROM dsp_impressions GROUP BY campaign"
+PARAMETER = "SELECT COUNT(*) AS n FROM dsp_clicks WHERE site = CUSTOM_PARAMETER('p')"
+ARRAY = {"type": "ARRAY", "elementDataType": "STRING"}
+WINDOW = {
+    "timeWindowType": "EXPLICIT",
+    "timeWindowStart": "2026-08-01T00:00:00",
+    "timeWindowEnd": "2026-08-08T00:00:00",
+}
 
 
 @pytest.fixture

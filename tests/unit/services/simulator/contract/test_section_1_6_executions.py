@@ -8,8 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.unit.services.simulator.contract.conftest import SQL
-from tests.unit.services.simulator.contract.test_section_1_4_to_1_5 import WINDOW
+from tests.unit.services.simulator.contract.conftest import SQL, WINDOW
 
 PENDING = {
     "createTime", "dataGaps", "disableAggregationControls", "executionCategory", "expireTime",

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.unit.services.simulator.contract.test_section_1_4_to_1_5 import PARAMETER, WINDOW
+from tests.unit.services.simulator.contract.conftest import PARAMETER, WINDOW
 
 
 async def test_s1_7_body_is_code_and_details(client, base):
