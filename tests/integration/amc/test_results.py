@@ -17,7 +17,7 @@ from shared.domain.errors import (
     ResultUnavailable,
 )
 from shared.http.client import result_client
-from tests.integration.amc.test_connections import QUICK
+from tests.integration.amc.rig import QUICK
 from tests.integration.amc.wire import Reader, Wire, Writer, answer, serving
 
 CSV = b"campaign,reach\n" + b"a,1\n" * 50_000

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from shared.http.client import amc_client
-from tests.integration.amc.test_connections import QUICK
+from tests.integration.amc.rig import QUICK
 from tests.integration.amc.wire import EXECUTION_BODY, Reader, Writer, answer
 
 Runner = Callable[[Awaitable[None]], None]

@@ -78,4 +78,17 @@ async def answer_all(wire: Wire, reader: Reader, writer: Writer) -> None:
         await writer.drain()
 
 
+@dataclass
+class ClosesKeptConnections:
+    """Answers the first request of a connection and closes on the second: the keep-alive race."""
+
+    seen: list[bytes] = field(default_factory=list)
+
+    async def __call__(self, wire: Wire, reader: Reader, writer: Writer) -> None:
+        await wire.read_request(reader)
+        writer.write(answer(EXECUTION_BODY))
+        await writer.drain()
+        self.seen.append(await reader.read(1))
+
+
 EXECUTION_BODY = b'{"workflowExecutionId": "e-1", "workflowId": "wf-1", "status": "PENDING"}'
