@@ -1,38 +1,20 @@
 """The machine that Hypothesis drives: several workers, and people, on one database."""
 
-import asyncio
-from collections import Counter
-from collections.abc import Coroutine, Sequence
-from dataclasses import replace
-from datetime import datetime
-from itertools import count
 from typing import Any
 from uuid import UUID
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
-from shared.db.pool import Database
 from shared.domain.claims import DoubtClaim, DownloadClaim, PollClaim, SubmissionClaim
-from tests.integration.builders import (
-    MadeInstance,
-    MadeWorkflow,
-    make_account,
-    make_instance,
-    make_request,
-)
-from tests.integration.db import states_moves as moves
+from tests.integration.builders import make_account, make_instance, make_request
+from tests.integration.db.states_actors import ACTORS, Actors, place
 from tests.integration.db.states_model import FINAL, Move
-from tests.integration.db.states_time import EMPTY, LEASE_OVER, LOOK_OVER, NO_LONGER_FULL, SETTLED
-from tests.integration.db.states_world import Actor, OnConnection, World
-
-CLAIMS = (SubmissionClaim, DoubtClaim, DownloadClaim, PollClaim)
+from tests.integration.db.states_moves import admission, doubt, downloads, looks, people, submission
+from tests.integration.db.states_time import LOOK_OVER, NO_LONGER_FULL
 
 STEPS = 80
-ACTORS = 3
-TALLY = Counter[str]()
 
-place = st.integers(0, 99)
 who = st.integers(0, ACTORS - 1)
 held = st.sampled_from([False, False, True])
 """Whether the transaction stays open."""
@@ -41,48 +23,16 @@ amc_ids = st.integers(0, AMC_IDS - 1).map("amc-{}".format)
 candidates = st.lists(amc_ids, max_size=3, unique=True)
 several = st.lists(place, min_size=1, max_size=4)
 SEEN = st.sampled_from(["pending", "running", "downloading", "failed", "cancelled"])
-LETTING_GO = (
-    "requeue", "postpone", "give_up_attempt", "postpone_reconciliation", "download postpone",
-    "download give_back",
-)  # fmt: skip
-"""Whoever has made one does nothing more with its claim."""
 DOWNLOADING = ("renew", "postpone", "fail", "complete", "complete", "give_back")
 
 
-class Clerks(RuleBasedStateMachine):
+class Clerks(Actors):
     """Several workers, and people, on one database.
 
     No rule has a precondition. Which of two that wait for a lock goes first, no seed decides, and
     Hypothesis takes it for an error of ours if the same choices offer other rules the next time.
     Whoever finds nothing to do does what leads there.
     """
-
-    runner: asyncio.Runner
-    pool: Database
-    actors: Sequence[tuple[OnConnection, int]]
-    workflow: MadeWorkflow
-    complaints: list[str]
-    """Of the judge: Hypothesis may call them flaky if other locks let the next try pass."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.claims: list[Any] = []
-        self.dues: dict[int, datetime | None] = {}
-        self.numbers = count(1)
-        self.runner.run(self.pool.execute(EMPTY))
-        actors = [Actor(number, *each) for number, each in enumerate(self.actors)]
-        self.world = World(self._judged, self.pool, actors, [], self.workflow)
-
-    def _judged(self, work: Coroutine[Any, Any, Any]) -> Any:
-        try:
-            return self.runner.run(work)
-        except AssertionError as complaint:
-            self.complaints.append(str(complaint))
-            raise
-
-    def teardown(self) -> None:
-        TALLY.update(self.world.tally)
-        self.runner.run(self.world.close())
 
     @initialize(
         limits=st.lists(st.integers(1, 2), min_size=3, max_size=3), account=st.integers(1, 4)
@@ -98,55 +48,6 @@ class Clerks(RuleBasedStateMachine):
 
         self.runner.run(made())
         self.accept(0, False, at=[0, 0, 0, 1, 1, 2], number=0, key=None, timed=True)
-
-    # --- who does what ----------------------------------------------------------------------
-
-    def _make(self, actor: int, held: bool, move: Move) -> None:
-        """The move, by somebody idle; if nobody is, somebody commits first."""
-        while not (idle := [each for each in self.world.actors if each.is_idle]):
-            self.end_a_transaction(actor, commits=True)
-        in_hand = [each.move.claim for each in self.world.actors if each.move is not None]
-        if move.claim is None or all(move.claim is not each for each in in_hand):
-            self.world.start(idle[actor % len(idle)], move, held=held)
-            if move.name in LETTING_GO:
-                self.claims = [each for each in self.claims if each is not move.claim]
-            self._collect()
-
-    def _collect(self) -> None:
-        """Claims that have been committed, and may go stale from now on."""
-        for each in self.world.actors:
-            if each.is_idle and isinstance(each.outcome, CLAIMS):
-                self.claims.append(each.outcome)
-                each.outcome = None
-
-    def _instance(self, at: int) -> MadeInstance:
-        return self.world.instances[at % len(self.world.instances)]
-
-    def _executions(self, *states: str) -> list[UUID]:
-        known = self.world.model.executions
-        return [each for each, found in known.items() if found.state in states]
-
-    def _claim_of(self, execution: UUID, kinds: Any) -> Any:
-        """The latest claim on it, whether it still holds or not."""
-        found = [
-            claim
-            for claim in self.claims
-            if isinstance(claim, kinds) and claim.execution_id == execution
-        ]
-        return found[-1] if found else None
-
-    # --- transactions -----------------------------------------------------------------------
-
-    @rule(at=place, commits=st.sampled_from([True, True, True, False]))
-    def end_a_transaction(self, at: int, commits: bool) -> None:
-        is_open = [each for each in self.world.actors if each.is_open]
-        if not is_open:
-            return
-        actor = is_open[at % len(is_open)]
-        if not commits:
-            actor.outcome = None
-        self.world.end(actor, commits=commits)
-        self._collect()
 
     # --- asking -----------------------------------------------------------------------------
 
@@ -168,12 +69,12 @@ class Clerks(RuleBasedStateMachine):
             )
             for each in at
         ]
-        move = moves.accept(requests, key, lambda: next(self.world.ticks))
+        move = admission.accept(requests, key, lambda: next(self.world.ticks))
         self._make(actor, held, move)
 
     @rule(actor=who, held=held, at=st.sets(place, min_size=1, max_size=3))
     def admit(self, actor: int, held: bool, at: set[int]) -> None:
-        self._make(actor, held, moves.admit({self._instance(each).key for each in at}))
+        self._make(actor, held, admission.admit({self._instance(each).key for each in at}))
 
     # --- workers ----------------------------------------------------------------------------
 
@@ -195,21 +96,21 @@ class Clerks(RuleBasedStateMachine):
         found = self.world.model.executions[execution]
         claim = self._claim_of(execution, SubmissionClaim)
         if claim is None or not (found.has_intent or found.is_owned):
-            return moves.claim_for_submission(execution)
+            return submission.claim_for_submission(execution)
         others = [
-            moves.end_submission(claim, "failed"),
-            moves.end_submission(claim, "cancelled"),
-            moves.cancel_if_requested(claim),
-            moves.requeue(claim, pauses=way % 2 == 0),
-            moves.postpone(claim),
-            moves.claim_for_submission(execution),
+            submission.end_submission(claim, "failed"),
+            submission.end_submission(claim, "cancelled"),
+            submission.cancel_if_requested(claim),
+            submission.requeue(claim, pauses=way % 2 == 0),
+            submission.postpone(claim),
+            submission.claim_for_submission(execution),
         ]
         if found.has_intent and way >= 85:
             # Too late for us to stop it: AMC must be asked once it is bound.
-            return moves.cancel(execution)
+            return people.cancel(execution)
         if way >= 75:
             return others[way % len(others)]
-        return moves.bind(claim, made) if found.has_intent else moves.record_intent(claim)
+        return submission.bind(claim, made) if found.has_intent else submission.record_intent(claim)
 
     @rule(actor=who, held=held, at=place)
     def queue_timeout_comes_late(self, actor: int, held: bool, at: int) -> None:
@@ -219,12 +120,12 @@ class Clerks(RuleBasedStateMachine):
             self.accept(actor, held, at=[at], number=at, key=None, timed=True)
             return
         execution = executions[at % len(executions)]
-        self._make(actor, False, moves.expire(execution))
+        self._make(actor, False, people.expire(execution))
         claim = self._claim_of(execution, SubmissionClaim)
         if claim is None or not self.world.model.is_ours(claim, "submitting"):
-            self._make(actor, held, moves.claim_for_submission(execution))
+            self._make(actor, held, submission.claim_for_submission(execution))
         else:
-            self._make(actor, held, moves.requeue(claim, pauses=at % 2 == 0))
+            self._make(actor, held, submission.requeue(claim, pauses=at % 2 == 0))
 
     @rule(actor=who, held=held, at=place, ways=several, seen=candidates)
     def settle(self, actor: int, held: bool, at: int, ways: list[int], seen: list[str]) -> None:
@@ -237,16 +138,16 @@ class Clerks(RuleBasedStateMachine):
         for number, way in enumerate(ways, start=1):
             claim = self._claim_of(execution, DoubtClaim)
             if way >= 85:
-                move = moves.cancel(execution)
+                move = people.cancel(execution)
             elif claim is None or not self.world.model.is_ours(claim, "submitting"):
-                move = moves.claim_for_reconciliation(execution)
+                move = doubt.claim_for_reconciliation(execution)
             else:
                 is_asked = self.world.model.executions[execution].is_cancel_asked
                 others = [
-                    moves.adopt(claim, seen),
-                    moves.give_up(claim),
-                    moves.leave_in_doubt(claim),
-                    moves.give_up(claim) if is_asked else moves.claim_for_reconciliation(execution),
+                    doubt.adopt(claim, seen),
+                    doubt.give_up(claim),
+                    doubt.leave_in_doubt(claim),
+                    doubt.give_up(claim) if is_asked else doubt.claim_for_reconciliation(execution),
                 ]
                 move = others[way % len(others)]
             self._make(actor, held and number == len(ways), move)
@@ -274,7 +175,7 @@ class Clerks(RuleBasedStateMachine):
         instance = known[there[at % len(there)]].instance
         told = [each for each in there if known[each].instance == instance]
         told += [each for each, found in known.items() if found.state in FINAL][:1]
-        self._make(actor, held, moves.observe(instance, list(zip(told, seen, strict=False))))
+        self._make(actor, held, looks.observe(instance, list(zip(told, seen, strict=False))))
 
     @rule(actor=who, held=held, at=place, is_last=st.booleans())
     def look(self, actor: int, held: bool, at: int, is_last: bool) -> None:
@@ -284,11 +185,11 @@ class Clerks(RuleBasedStateMachine):
         if claims and at >= 40:
             claim = claims[-1]
             due = self.dues.get(claim.destination.instance)
-            self._make(actor, held, moves.finish_look(claim, due, is_last=is_last))
+            self._make(actor, held, looks.finish_look(claim, due, is_last=is_last))
         else:
             query = "select due_at from timers where kind = 'poll_instance' and key = $1"
             self.dues[instance] = self.runner.run(self.pool.fetchval(query, str(instance)))
-            self._make(actor, held, moves.begin_look(instance))
+            self._make(actor, held, looks.begin_look(instance))
 
     @rule(
         actor=who,
@@ -308,9 +209,9 @@ class Clerks(RuleBasedStateMachine):
             # Half of those who lost their lease are overtaken.
             is_free = not found.is_owned or (found.is_expired and at % 2 == 0)
             move = (
-                moves.claim_for_download(execution)
+                downloads.claim_for_download(execution)
                 if claim is None or is_free
-                else moves.work_on_download(claim, way)
+                else downloads.work_on_download(claim, way)
             )
             self._make(actor, held and number == len(ways), move)
 
@@ -324,9 +225,9 @@ class Clerks(RuleBasedStateMachine):
         execution = executions[at % len(executions)]
         claim = self._claim_of(execution, DownloadClaim)
         self._end_lease(execution)
-        self._make(actor, False, moves.claim_for_download(execution))
+        self._make(actor, False, downloads.claim_for_download(execution))
         if claim is not None:
-            self._make(actor, held, moves.work_on_download(claim, "complete"))
+            self._make(actor, held, downloads.work_on_download(claim, "complete"))
 
     @rule(actor=who, held=held, at=place, way=place, amc_id=amc_ids)
     def awake_again(self, actor: int, held: bool, at: int, way: int, amc_id: str) -> None:
@@ -340,22 +241,22 @@ class Clerks(RuleBasedStateMachine):
         match claim:
             case SubmissionClaim():
                 ways = [
-                    moves.record_intent(claim),
-                    moves.bind(claim, amc_id),
-                    moves.postpone(claim),
-                    moves.requeue(claim, pauses=False),
-                    moves.end_submission(claim, "failed"),
+                    submission.record_intent(claim),
+                    submission.bind(claim, amc_id),
+                    submission.postpone(claim),
+                    submission.requeue(claim, pauses=False),
+                    submission.end_submission(claim, "failed"),
                 ]
             case DoubtClaim():
                 ways = [
-                    moves.bind(claim, amc_id),
-                    moves.give_up(claim),
-                    moves.adopt(claim, [amc_id]),
+                    submission.bind(claim, amc_id),
+                    doubt.give_up(claim),
+                    doubt.adopt(claim, [amc_id]),
                 ]
             case DownloadClaim():
-                ways = [moves.work_on_download(claim, what) for what in DOWNLOADING]
+                ways = [downloads.work_on_download(claim, what) for what in DOWNLOADING]
             case _:
-                ways = [moves.finish_look(claim, None, is_last=False)]
+                ways = [looks.finish_look(claim, None, is_last=False)]
         self._make(actor, held, ways[way % len(ways)])
 
     def _is_overtaken(self, claim: Any) -> bool:
@@ -371,7 +272,13 @@ class Clerks(RuleBasedStateMachine):
         open_ones = self._executions("queued", "submitting", "pending", "running", "downloading")
         executions = open_ones or list(self.world.model.executions)
         execution = executions[at % len(executions)]
-        ways = [moves.cancel, moves.cancel, moves.expire, moves.fail_parked, moves.deadline_passed]
+        ways = [
+            people.cancel,
+            people.cancel,
+            people.expire,
+            people.fail_parked,
+            looks.deadline_passed,
+        ]
         self._make(actor, held, ways[way % len(ways)](execution))
 
     @rule(actor=who, held=held, at=place, way=place, limit=st.integers(1, 4))
@@ -379,11 +286,11 @@ class Clerks(RuleBasedStateMachine):
         instance = self._instance(at)
         there = [each.key for each in self.world.instances if each.account == instance.account]
         ways = [
-            moves.pause(instance.key),
-            moves.resume(instance.key),
-            moves.limit_instance(instance.key, limit),
-            moves.limit_account(instance.account, there, limit),
-            moves.rescue(),
+            people.pause(instance.key),
+            people.resume(instance.key),
+            people.limit_instance(instance.key, limit),
+            people.limit_account(instance.account, there, limit),
+            admission.rescue(),
         ]
         self._make(actor, held, ways[way % len(ways)])
 
@@ -394,15 +301,6 @@ class Clerks(RuleBasedStateMachine):
         executions = self._executions("submitting", "downloading")
         if executions:
             self._end_lease(executions[at % len(executions)])
-
-    def _end_lease(self, execution: UUID) -> None:
-        """And, if it is in doubt, its settle time as well."""
-        found = self.world.model.executions[execution]
-        query = SETTLED if found.has_intent else LEASE_OVER
-        if self._passes(query, execution):
-            self.world.model.executions[execution] = replace(
-                found, is_expired=True, is_settled=found.has_intent
-            )
 
     @rule(at=place)
     def amc_has_room_again(self, at: int) -> None:
@@ -419,9 +317,6 @@ class Clerks(RuleBasedStateMachine):
     def a_look_is_over(self, at: int) -> None:
         """Whoever held the instance has died."""
         self._passes(LOOK_OVER, self._instance(at).key)
-
-    def _passes(self, query: str, key: object) -> bool:
-        return self.runner.run(self.pool.fetchval(query, key)) is not None
 
     @invariant()
     def somebody_can_go_on(self) -> None:

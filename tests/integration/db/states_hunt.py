@@ -7,7 +7,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from shared.db.pool import open_database
 from tests.integration.builders import make_workflow
-from tests.integration.db.states_clerks import ACTORS, STEPS, Clerks
+from tests.integration.db.states_actors import ACTORS
+from tests.integration.db.states_clerks import STEPS, Clerks
 from tests.integration.db.states_world import own_connection
 
 

@@ -11,12 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from shared.db.pool import Database
-from shared.domain.claims import (
-    DoubtClaim,
-    DownloadClaim,
-    PollClaim,
-    SubmissionClaim,
-)
+from shared.domain.claims import DoubtClaim, DownloadClaim, PollClaim, SubmissionClaim
+from shared.domain.errors import StaleTransition
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 BUSY = frozenset({"submitting", "pending", "running"})
@@ -119,3 +115,30 @@ class Move:
     changes_limits: bool = False
     subject: UUID | None = None
     """Whose place in line decides what it answers: admission may have come first."""
+
+
+def nothing(_model: Model, _outcome: object) -> None:
+    """A move that changes nothing the model knows."""
+
+
+async def answer(call: Awaitable[object]) -> object:
+    """The answer, or that somebody else was first."""
+    try:
+        return await call
+    except StaleTransition:
+        return STALE
+
+
+def either(holds: bool, outcome: object = None) -> list[object]:
+    """This outcome if the model says so, else that somebody was first."""
+    return [outcome if holds else STALE]
+
+
+def on(execution: UUID, change: Callable[[State], State]) -> Callable[[Model, object], None]:
+    """A change of one execution, by a move that was not refused."""
+
+    def apply(model: Model, outcome: object) -> None:
+        if outcome not in (STALE, False):
+            model.executions[execution] = change(model.executions[execution])
+
+    return apply

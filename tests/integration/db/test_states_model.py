@@ -9,7 +9,7 @@ import asyncio
 import os
 from contextlib import AsyncExitStack
 
-from tests.integration.db.states_clerks import TALLY
+from tests.integration.db.states_actors import TALLY
 from tests.integration.db.states_hunt import hunt, opened
 
 EXAMPLES = int(os.environ.get("AMCFLOW_MODEL_EXAMPLES", "15"))
