@@ -18,6 +18,7 @@ _NUMBERS = count(1)
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+PAST = datetime.now(UTC) - HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,13 @@ async def finish(database: Database, *executions: UUID) -> None:
     for execution in executions:
         await start(database, execution)
         instance = (await row_of(database, execution))["instance_id"]
-        seen = Observation(ExecutionId(execution), "downloading", "SUCCEEDED")
-        await Looks(database).observe(InstanceKey(instance), [seen])
+        word = seen(execution, "downloading", "SUCCEEDED")
+        await Looks(database).observe(InstanceKey(instance), [word])
+
+
+def seen(execution: UUID, state: str, status: str, **more: str) -> Observation:
+    """What a look found of one execution."""
+    return Observation(ExecutionId(execution), state, status, **more)
 
 
 async def in_state(database: Database, state: str, instance: MadeInstance | None = None) -> int:

@@ -1,6 +1,5 @@
 """How an execution is cancelled: in place, by a command, or not any more."""
 
-from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -8,11 +7,9 @@ import pytest
 from shared.db.control import Control
 from shared.db.pool import Database
 from shared.db.submission import Cancellations
-from shared.domain.errors import (
-    NotFound,
-    StaleTransition,
-)
+from shared.domain.errors import NotFound, StaleTransition
 from tests.integration.builders import (
+    PAST,
     MadeInstance,
     MadeWorkflow,
     accept,
@@ -24,8 +21,6 @@ from tests.integration.builders import (
     states_of,
     timer_in,
 )
-
-PAST = datetime.now(UTC) - timedelta(hours=1)
 
 
 async def test_a_queued_execution_is_cancelled_in_place(

@@ -1,13 +1,12 @@
 """What clocks and parked messages do to executions."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
 from shared.db.control import Control
 from shared.db.dead_letters import DeadLetter, DeadLetters
 from shared.db.pool import Database
 from tests.integration.builders import (
+    PAST,
     MadeInstance,
     MadeWorkflow,
     accept,
@@ -19,8 +18,6 @@ from tests.integration.builders import (
     state_of,
     timer_in,
 )
-
-PAST = datetime.now(UTC) - timedelta(hours=1)
 
 
 async def test_an_execution_that_waited_too_long_fails(

@@ -1,15 +1,12 @@
 """Executions in `downloading`: one worker at a time, each end its own move."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from shared.db.downloads import Downloads
 from shared.db.pool import Database
-from shared.domain.errors import (
-    ResultGone,
-    StaleTransition,
-)
+from shared.domain.errors import ResultGone, StaleTransition
 from tests.integration.builders import (
     MadeInstance,
     MadeWorkflow,
@@ -19,8 +16,6 @@ from tests.integration.builders import (
     state_of,
     timer_in,
 )
-
-PAST = datetime.now(UTC) - timedelta(hours=1)
 
 
 async def test_a_download_is_claimed_by_one_worker_and_lost_with_its_lease(

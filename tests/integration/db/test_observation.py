@@ -1,19 +1,15 @@
 """What AMC says about executions, applied: no step back, no late word, the right reason."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.db.polling import Looks
 from shared.db.pool import Database
 from shared.db.submission import Cancellations
-from shared.domain.claims import Observation
-from shared.domain.errors import (
-    CancelledElsewhere,
-    DeadlineExceeded,
-)
-from shared.domain.ids import ExecutionId
+from shared.domain.errors import CancelledElsewhere, DeadlineExceeded
 from tests.integration.builders import (
+    PAST,
     MadeInstance,
     MadeWorkflow,
     accept,
@@ -22,14 +18,9 @@ from tests.integration.builders import (
     make_instance,
     make_request,
     row_of,
+    seen,
     state_of,
 )
-
-PAST = datetime.now(UTC) - timedelta(hours=1)
-
-
-def seen(execution: object, state: str, status: str, **more: str) -> Observation:
-    return Observation(ExecutionId(execution), state, status, **more)  # type: ignore[arg-type]
 
 
 async def test_amcs_word_makes_a_cancellation_we_asked_for_final(

@@ -28,6 +28,7 @@ from tests.integration.builders import (
     states_of,
     timer_in,
 )
+from tests.integration.db.submitter import claim_one, intend
 
 NOW = datetime.now(UTC)
 OLDER = (AmcExecutionId("amc-older"), "RUNNING", NOW - timedelta(seconds=2))
@@ -39,40 +40,37 @@ async def in_doubt(
 ) -> DoubtClaim:
     """An execution whose create got no answer, held by a reconciler."""
     submissions = Submissions(database)
-    execution = await make_execution(database, instance, workflow, "submitting")
-    claim = await submissions.claim_for_submission(execution, lease=MINUTE)
-    await submissions.record_intent(
-        claim, timeout_seconds=22_000, settle_time=timedelta(0), lease=timedelta(0)
-    )
-    return await submissions.claim_for_reconciliation(execution, lease=MINUTE)
+    claim = await claim_one(database, instance, workflow)
+    await intend(submissions, claim, settle_time=timedelta(0), lease=timedelta(0))
+    return await submissions.claim_for_reconciliation(claim.execution_id, lease=MINUTE)
+
+
+async def adopt(
+    database: Database, claim: DoubtClaim, *candidates: tuple[AmcExecutionId, str, datetime]
+) -> AmcExecutionId | None:
+    return await Submissions(database).adopt_oldest_unowned(claim, candidates, fingerprint="same")
 
 
 async def test_a_doubt_is_left_alone_until_its_settle_time_is_over(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    execution = await make_execution(database, instance, workflow, "submitting")
-    claim = await submissions.claim_for_submission(execution, lease=MINUTE)
-    await submissions.record_intent(
-        claim, timeout_seconds=22_000, settle_time=MINUTE, lease=timedelta(0)
-    )
+    claim = await claim_one(database, instance, workflow)
+    await intend(submissions, claim, settle_time=MINUTE, lease=timedelta(0))
 
     with pytest.raises(StaleTransition, match="not yet settled"):
-        await submissions.claim_for_reconciliation(execution, lease=MINUTE)
+        await submissions.claim_for_reconciliation(claim.execution_id, lease=MINUTE)
 
 
 async def test_a_worker_that_may_still_be_sending_is_left_alone(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    execution = await make_execution(database, instance, workflow, "submitting")
-    claim = await submissions.claim_for_submission(execution, lease=MINUTE)
-    await submissions.record_intent(
-        claim, timeout_seconds=22_000, settle_time=timedelta(0), lease=MINUTE
-    )
+    claim = await claim_one(database, instance, workflow)
+    await intend(submissions, claim, settle_time=timedelta(0), lease=MINUTE)
 
     with pytest.raises(StaleTransition):
-        await submissions.claim_for_reconciliation(execution, lease=MINUTE)
+        await submissions.claim_for_reconciliation(claim.execution_id, lease=MINUTE)
 
 
 async def test_an_execution_that_was_never_sent_is_not_in_doubt(
@@ -104,9 +102,7 @@ async def test_the_oldest_match_that_nobody_owns_is_adopted(
 ) -> None:
     claim = await in_doubt(database, instance, workflow)
 
-    adopted = await Submissions(database).adopt_oldest_unowned(
-        claim, [OLDER, NEWER], fingerprint="same"
-    )
+    adopted = await adopt(database, claim, OLDER, NEWER)
 
     row = await row_of(database, claim.execution_id)
     assert adopted == row["amc_execution_id"] == "amc-older"
@@ -122,9 +118,7 @@ async def test_what_another_row_owns_is_passed_over(
     await make_execution(database, instance, workflow, "completed", amc_execution_id="amc-older")
     claim = await in_doubt(database, instance, workflow)
 
-    adopted = await Submissions(database).adopt_oldest_unowned(
-        claim, [OLDER, NEWER], fingerprint="same"
-    )
+    adopted = await adopt(database, claim, OLDER, NEWER)
 
     assert adopted == "amc-newer"
 
@@ -140,9 +134,7 @@ async def test_a_stray_that_is_being_cancelled_is_passed_over(
         claim.execution_id,
     )
 
-    adopted = await Submissions(database).adopt_oldest_unowned(
-        claim, [OLDER, NEWER], fingerprint="same"
-    )
+    adopted = await adopt(database, claim, OLDER, NEWER)
 
     assert adopted == "amc-newer"
 
@@ -152,7 +144,7 @@ async def test_with_nothing_unowned_nothing_is_bound(
 ) -> None:
     claim = await in_doubt(database, instance, workflow)
 
-    adopted = await Submissions(database).adopt_oldest_unowned(claim, [], fingerprint="same")
+    adopted = await adopt(database, claim)
 
     assert adopted is None
     assert await state_of(database, claim.execution_id) == "submitting"
@@ -164,12 +156,7 @@ async def test_reconcilers_of_equal_requests_bind_different_executions(
     claims = [await in_doubt(database, instance, workflow) for _ in range(6)]
     candidates = [(AmcExecutionId(f"amc-{number}"), "PENDING", NOW) for number in range(4)]
 
-    adopted = await asyncio.gather(
-        *(
-            Submissions(database).adopt_oldest_unowned(claim, candidates, fingerprint="same")
-            for claim in claims
-        )
-    )
+    adopted = await asyncio.gather(*(adopt(database, claim, *candidates) for claim in claims))
 
     assert sorted(filter(None, adopted)) == ["amc-0", "amc-1", "amc-2", "amc-3"]
     assert adopted.count(None) == 2
@@ -181,9 +168,7 @@ async def test_who_was_overtaken_adopts_nothing(
     claim = await in_doubt(database, instance, workflow)
 
     with pytest.raises(StaleTransition):
-        await Submissions(database).adopt_oldest_unowned(
-            replace(claim, fence=claim.fence - 1), [OLDER], fingerprint="same"
-        )
+        await adopt(database, replace(claim, fence=claim.fence - 1), OLDER)
 
     assert await state_of(database, claim.execution_id) == "submitting"
 
@@ -233,9 +218,7 @@ async def test_a_doubt_that_ends_cancelled_leaves_no_queue_timeout(
         database, make_request(instance, workflow, queue_timeout_seconds=3600)
     )
     claim = await submissions.claim_for_submission(execution, lease=MINUTE)
-    await submissions.record_intent(
-        claim, timeout_seconds=22_000, settle_time=timedelta(0), lease=timedelta(0)
-    )
+    await intend(submissions, claim, settle_time=timedelta(0), lease=timedelta(0))
     doubt = await submissions.claim_for_reconciliation(execution, lease=MINUTE)
     await Control(database).request_cancel(execution, by="anna")
 

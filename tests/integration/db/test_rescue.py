@@ -1,7 +1,7 @@
 """What was abandoned comes back: queued work, lost commands, lost timers."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,11 +10,10 @@ from shared.db.downloads import Downloads
 from shared.db.polling import Looks
 from shared.db.pool import Database
 from shared.db.submission import Submissions
-from shared.domain.claims import Observation
 from shared.domain.errors import StaleTransition
-from shared.domain.ids import AmcExecutionId, ExecutionId
 from tests.integration.builders import (
     MINUTE,
+    PAST,
     MadeInstance,
     MadeWorkflow,
     accept,
@@ -23,15 +22,11 @@ from tests.integration.builders import (
     make_credential,
     make_execution,
     make_request,
+    seen,
     state_of,
     timer_in,
 )
-
-PAST = datetime.now(UTC) - timedelta(hours=1)
-
-
-def seen(execution: object, state: str, status: str, **more: str) -> Observation:
-    return Observation(ExecutionId(execution), state, status, **more)  # type: ignore[arg-type]
+from tests.integration.db.submitter import bind, claim_one, intend
 
 
 async def test_what_a_crash_left_in_the_queue_is_admitted(
@@ -65,17 +60,13 @@ async def test_a_download_whose_worker_died_is_sent_again_after_a_real_submissio
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    execution = await make_execution(database, instance, workflow, "submitting")
-    claim = await submissions.claim_for_submission(execution, lease=MINUTE)
-    await submissions.record_intent(claim, timeout_seconds=22_000, settle_time=MINUTE, lease=MINUTE)
-    await submissions.bind(
-        claim,
-        amc_execution_id=AmcExecutionId("amc-1"),
-        amc_status="PENDING",
-        created_at=datetime.now(UTC),
+    claim = await claim_one(database, instance, workflow)
+    await intend(submissions, claim)
+    await bind(submissions, claim)
+    await Looks(database).observe(
+        instance.key, [seen(claim.execution_id, "downloading", "SUCCEEDED")]
     )
-    await Looks(database).observe(instance.key, [seen(execution, "downloading", "SUCCEEDED")])
-    await Downloads(database, lease=timedelta(0)).claim_for_download(execution)
+    await Downloads(database, lease=timedelta(0)).claim_for_download(claim.execution_id)
 
     done = await Control(database).rescue()
 

@@ -1,7 +1,7 @@
 """Moves of many executions in one commit: each is judged as if it had been alone."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -22,8 +22,7 @@ from tests.integration.builders import (
     states_of,
     timer_in,
 )
-
-SETTLE = timedelta(seconds=120)
+from tests.integration.db.submitter import SETTLE
 
 
 async def make_waiting(

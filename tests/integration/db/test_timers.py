@@ -9,18 +9,18 @@ from shared.db.pool import Database, open_database
 from shared.db.queries import load
 from shared.db.submission import Submissions
 from shared.db.timers import Timers
-from shared.domain.ids import AmcExecutionId, InstanceKey
+from shared.domain.ids import InstanceKey
 from tests.integration.builders import (
     MINUTE,
     MadeInstance,
     MadeWorkflow,
     blocked,
     commands,
-    make_execution,
     state_of,
     timer_in,
     until,
 )
+from tests.integration.db.submitter import bind, claim_one
 
 NOW = timedelta(0)
 
@@ -141,19 +141,17 @@ async def _bind_while_a_look_ends(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow, due: timedelta
 ) -> None:
     """A look that saw no work disarms, while a bind that it could not see arms."""
-    looks, submissions = Looks(database), Submissions(database)
-    key = InstanceKey(instance.key)
+    looks, key = Looks(database), InstanceKey(instance.key)
     await arm(Timers(database), str(instance.key), due)
     seen = await looks.timer_due(key)
     look = await looks.claim_for_poll(key, lease=MINUTE)
     assert look.work == ()
-    execution = await make_execution(database, instance, workflow, "submitting")
-    claim = await submissions.claim_for_submission(execution, lease=MINUTE)
+    claim = await claim_one(database, instance, workflow)
 
     async with database.transaction() as connection:
         await connection.fetch(
             load("submission")["bind_all"],
-            [execution],
+            [claim.execution_id],
             [claim.fence],
             ["amc-1"],
             ["PENDING"],
@@ -165,7 +163,7 @@ async def _bind_while_a_look_ends(
         await blocked(database)
     await ending
 
-    assert await state_of(database, execution) == "pending"
+    assert await state_of(database, claim.execution_id) == "pending"
     assert await timer_in(database, "poll_instance", instance.key) is not None
 
 
@@ -212,14 +210,7 @@ async def test_a_bind_during_a_look_that_goes_on_keeps_the_earlier_look(
 ) -> None:
     looks, key = Looks(database), InstanceKey(instance.key)
     look = await looks.claim_for_poll(key, lease=MINUTE)
-    execution = await make_execution(database, instance, workflow, "submitting")
-    submissions = Submissions(database)
-    await submissions.bind(
-        await submissions.claim_for_submission(execution, lease=MINUTE),
-        amc_execution_id=AmcExecutionId("amc-1"),
-        amc_status="PENDING",
-        created_at=datetime.now(UTC),
-    )
+    await bind(Submissions(database), await claim_one(database, instance, workflow))
 
     await looks.finish_look(look, next_look=MINUTE, seen_due=None)
 
