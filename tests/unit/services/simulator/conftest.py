@@ -1,7 +1,7 @@
 """A whole simulator on a clock that only the test moves, and a client that is logged in."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -83,6 +83,20 @@ class Amc:
         self.http.headers["authorization"] = f"Bearer {tokens.issue(grant)}"
 
 
+def client_of(simulator: Simulator, headers: Mapping[str, str] | None = None) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(build_app(simulator))
+    return httpx.AsyncClient(transport=transport, base_url="http://sim.test", headers=headers)
+
+
+def account_of(simulator: Simulator) -> dict[str, str]:
+    """The headers of an account that is there from the start."""
+    return {
+        "Amazon-Advertising-API-ClientId": simulator.settings.client_id,
+        "Amazon-Advertising-API-AdvertiserId": "ENTITY1SIMNORTHWIND",
+        "Amazon-Advertising-API-MarketplaceId": "ATVPDKIKX0DER",
+    }
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
@@ -106,20 +120,13 @@ def simulator(make_simulator) -> Simulator:
 
 @pytest.fixture
 async def http(simulator: Simulator) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(build_app(simulator))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sim.test") as client:
+    async with client_of(simulator) as client:
         yield client
 
 
 @pytest.fixture
 async def amc(http: httpx.AsyncClient, simulator: Simulator, clock: ManualClock) -> Amc:
-    http.headers.update(
-        {
-            "Amazon-Advertising-API-ClientId": simulator.settings.client_id,
-            "Amazon-Advertising-API-AdvertiserId": "ENTITY1SIMNORTHWIND",
-            "Amazon-Advertising-API-MarketplaceId": "ATVPDKIKX0DER",
-        }
-    )
+    http.headers.update(account_of(simulator))
     client = Amc(http, simulator, clock)
     client.log_in()
     return client

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from services.simulator.settings import SimulatorSettings
 from services.simulator.simulator import build_simulator
-from services.simulator.web.app import build_app
-from tests.unit.services.simulator.conftest import SQL, ManualClock
+from tests.unit.services.simulator.conftest import SQL, ManualClock, account_of, client_of
 from tests.unit.services.simulator.duck.mutations import mutated
 from tests.unit.services.simulator.duck.test_mutations import OURS
 
@@ -85,16 +84,8 @@ async def answer_of(method: str, path: str, **options) -> httpx.Response:
     simulator = build_simulator(SimulatorSettings(), ManualClock())
     simulator.switches = simulator.switches.model_copy(update={"limits_enabled": False})
     token = simulator.tokens.issue(simulator.tokens.grant("Atzr|sim-default"))
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Amazon-Advertising-API-ClientId": simulator.settings.client_id,
-        "Amazon-Advertising-API-AdvertiserId": "ENTITY1SIMNORTHWIND",
-        "Amazon-Advertising-API-MarketplaceId": "ATVPDKIKX0DER",
-    }
-    transport = httpx.ASGITransport(build_app(simulator))
-    async with httpx.AsyncClient(
-        transport=transport, base_url="http://sim.test", headers=headers
-    ) as client:
+    headers = {"Authorization": f"Bearer {token}", **account_of(simulator)}
+    async with client_of(simulator, headers) as client:
         await client.post(f"{BASE}/workflows", json={"workflowId": "wf", "sqlQuery": SQL})
         schedule = {"scheduleId": "s", "workflowId": "wf", "aggregationPeriod": "Daily"}
         await client.post(f"{BASE}/schedules", json=schedule)

@@ -1,12 +1,10 @@
 """Schedules fire at their hours, once each, and not in a flood after a restart."""
 
-import httpx
 import pytest
 
 from services.simulator.clock import moment
 from services.simulator.state.keeper import Keeper
-from services.simulator.web.app import build_app
-from tests.unit.services.simulator.conftest import START, Amc
+from tests.unit.services.simulator.conftest import START, Amc, account_of, client_of
 
 DAY = 86_400
 # START is 2026-09-21, a Monday, at 14:13:20.
@@ -160,16 +158,7 @@ def amc_of(clock):
     """A client of a simulator that was built by hand."""
 
     def logged_in(simulator) -> Amc:
-        transport = httpx.ASGITransport(build_app(simulator))
-        http = httpx.AsyncClient(transport=transport, base_url="http://sim.test")
-        http.headers.update(
-            {
-                "Amazon-Advertising-API-ClientId": simulator.settings.client_id,
-                "Amazon-Advertising-API-AdvertiserId": "ENTITY1SIMNORTHWIND",
-                "Amazon-Advertising-API-MarketplaceId": "ATVPDKIKX0DER",
-            }
-        )
-        amc = Amc(http, simulator, clock)
+        amc = Amc(client_of(simulator, account_of(simulator)), simulator, clock)
         amc.log_in()
         return amc
 

@@ -6,8 +6,7 @@ import httpx
 import pytest
 
 from services.simulator.state.keeper import Keeper
-from services.simulator.web.app import build_app
-from tests.unit.services.simulator.conftest import SQL, Amc
+from tests.unit.services.simulator.conftest import SQL, Amc, account_of, client_of
 
 
 @pytest.fixture
@@ -21,16 +20,7 @@ def start(make_simulator, clock, tmp_path):
         simulator = make_simulator(**settings)
         simulator.keeper = Keeper(simulator, tmp_path / "state")
         keepers.append(simulator.keeper)
-        transport = httpx.ASGITransport(build_app(simulator))
-        http = httpx.AsyncClient(transport=transport, base_url="http://sim.test")
-        http.headers.update(
-            {
-                "Amazon-Advertising-API-ClientId": simulator.settings.client_id,
-                "Amazon-Advertising-API-AdvertiserId": "ENTITY1SIMNORTHWIND",
-                "Amazon-Advertising-API-MarketplaceId": "ATVPDKIKX0DER",
-            }
-        )
-        return Amc(http, simulator, clock, pace=0.11)
+        return Amc(client_of(simulator, account_of(simulator)), simulator, clock, pace=0.11)
 
     yield starting
     for keeper in keepers:
@@ -180,8 +170,7 @@ async def test_a_profile_that_the_start_newly_names_is_taken(start):
 async def test_faults_strike_on_as_if_there_had_been_no_restart(start, make_simulator, clock):
     rule = {"fault": "slow:0", "probability": 0.5, "count": None}
     amc, whole = start(), make_simulator()
-    unbroken = Amc(httpx.AsyncClient(transport=httpx.ASGITransport(build_app(whole))), whole, clock)
-    unbroken.http.base_url = amc.http.base_url
+    unbroken = Amc(client_of(whole), whole, clock)
     for client in (amc, unbroken):
         await client.http.post("/_simulator/faults", json={**rule, "count": 5})
         await client.http.post("/_simulator/faults", json=rule)

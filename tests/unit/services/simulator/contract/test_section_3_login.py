@@ -6,10 +6,9 @@ import re
 from html import unescape
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-import httpx
 import pytest
 
-from services.simulator.web.app import build_app
+from tests.unit.services.simulator.conftest import client_of
 
 BACK = "https://app.example/callback?kept=1"
 SCOPE = "advertising::campaign_management profile"
@@ -84,8 +83,7 @@ async def test_s3_authorize_never_redirects_where_it_may_not(http, asked, change
 
 async def test_s3_authorize_redirect_uri_must_be_one_of_the_registered(make_simulator, asked):
     registered = make_simulator(redirect_uris="https://one.example/,https://two.example/")
-    transport = httpx.ASGITransport(build_app(registered))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sim.test") as client:
+    async with client_of(registered) as client:
         other = await client.get("/ap/oa", params=asked)
         known = await client.get("/ap/oa", params={**asked, "redirect_uri": "https://two.example/"})
 

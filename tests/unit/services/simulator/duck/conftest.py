@@ -11,6 +11,7 @@ from services.simulator.duck.generator import generate
 from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.thresholds import Privacy
+from tests.unit.services.simulator.duck.oracle import worlds_in
 
 START, END = datetime(2026, 8, 1), datetime(2026, 8, 8)  # noqa: DTZ001  UTC, as the file has it
 NOW = datetime(2026, 8, 20, 10, 30)  # noqa: DTZ001  likewise
@@ -33,6 +34,13 @@ def connection(data_file):
     with duckdb.connect(str(data_file), read_only=True, config={"threads": 1}) as opened:
         opened.execute("SET TimeZone = 'UTC'")
         yield opened
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory):
+    """For the oracle: few users, who can be taken away."""
+    with worlds_in(tmp_path_factory.mktemp("tiny") / "tiny.duckdb") as made:
+        yield made
 
 
 @pytest.fixture

@@ -16,12 +16,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
 
 import duckdb
 import pytest
 
 from services.simulator.duck import bound, thresholds
 from services.simulator.duck.facts import Facts
+from services.simulator.duck.generator import generate
+from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.thresholds import Privacy
 
@@ -32,6 +36,9 @@ _WALKS = 6
 _THERE = "1.5"
 """A row's being there is a value like its metrics: somebody's traffic may have put it there."""
 _COARSE = re.compile(r"UNION|[<>]=? [1-9]|t\.a < u\.a")
+START, END = datetime(2026, 8, 1), datetime(2026, 8, 31)  # noqa: DTZ001  UTC, as the file has it
+FACTS = Facts(START, END, values={})
+USERS = 8
 Rows = dict[str, tuple]
 
 
@@ -81,6 +88,14 @@ class Worlds:
             f"CREATE OR REPLACE TABLE w.{name} AS"
             f" SELECT * FROM main.{name} WHERE uid IN ({known}) AND ts >= TIMESTAMP '2026-07-20'"
         )
+
+
+@contextmanager
+def worlds_in(path: Path) -> Iterator[Worlds]:
+    """A month of a few users, in this new file."""
+    generate(DataPlan(7, "amcsimnwus1", USERS, 0, 0).covering(START, END), path)
+    with duckdb.connect(str(path), config={"threads": 1}) as connection:
+        yield Worlds(connection, USERS)
 
 
 @dataclass(slots=True)

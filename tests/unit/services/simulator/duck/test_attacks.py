@@ -4,33 +4,16 @@ RARE is an hour in which exactly one of the users saw an ad. Every query below s
 rests on that user alone, or told a literal from a HIGH value, before the binder knew better.
 """
 
-from datetime import datetime
-
-import duckdb
 import pytest
 
-from services.simulator.duck.facts import Facts
-from services.simulator.duck.generator import generate
-from services.simulator.duck.plan import DataPlan
 from services.simulator.duck.prepare import prepare
 from services.simulator.duck.thresholds import Privacy
 from services.simulator.sql.source import CompileError
-from tests.unit.services.simulator.duck.oracle import Worlds, judge
+from tests.unit.services.simulator.duck.oracle import FACTS, judge
 
-USERS = 8
-START, END = datetime(2026, 8, 1), datetime(2026, 8, 31)  # noqa: DTZ001  UTC, as the file has it
-FACTS = Facts(START, END, values={})
 PER_CAMPAIGN = "SELECT campaign AS k, COUNT(*) AS a, {few} AS b FROM dsp_impressions GROUP BY 1"
 FEW = "SUM(CASE WHEN impression_dt_utc = {rare} THEN 1 ELSE 0 END)"
 FRIENDS = PER_CAMPAIGN.replace("{few}", FEW)
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tiny") / "tiny.duckdb"
-    generate(DataPlan(7, "amcsimnwus1", USERS, 0, 0).covering(START, END), path)
-    with duckdb.connect(str(path), config={"threads": 1}) as connection:
-        yield Worlds(connection, USERS)
 
 
 @pytest.fixture(scope="module")

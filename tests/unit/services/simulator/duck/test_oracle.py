@@ -5,22 +5,14 @@ AMCFLOW_TEST_ORACLE_PLANS for whoever has more time than CI.
 """
 
 import os
-from datetime import datetime
 
-import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from services.simulator.duck.facts import Facts
-from services.simulator.duck.generator import generate
-from services.simulator.duck.plan import DataPlan
 from services.simulator.sql.source import CompileError
-from tests.unit.services.simulator.duck.oracle import Worlds, judge
+from tests.unit.services.simulator.duck.oracle import FACTS, judge
 from tests.unit.services.simulator.duck.plans import plans
 
-USERS = 8
-START, END = datetime(2026, 8, 1), datetime(2026, 8, 31)  # noqa: DTZ001  UTC, as the file has it
-FACTS = Facts(START, END, values={})
 PLANS = int(os.environ.get("AMCFLOW_TEST_ORACLE_PLANS", "40"))
 REFUSALS = (
     "users behind",
@@ -29,14 +21,6 @@ REFUSALS = (
     "take too many paths",
 )
 """Only a lack of proof refuses a plan: all of them are AMC's SQL."""
-
-
-@pytest.fixture(scope="module")
-def worlds(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tiny") / "tiny.duckdb"
-    generate(DataPlan(7, "amcsimnwus1", USERS, 0, 0).covering(START, END), path)
-    with duckdb.connect(str(path), config={"threads": 1}) as connection:
-        yield Worlds(connection, USERS)
 
 
 @pytest.mark.timeout(0)
