@@ -1,4 +1,4 @@
-"""A migrated database of its own for each test that asks for one."""
+"""A migrated database of its own for each test that asks for one, and what is saved in it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ import pytest
 from deploy.local.databases import clone_database, drop_database, with_database
 from shared.db.migrate import upgrade
 from shared.db.pool import Database, open_database
+from tests.integration.builders import MadeInstance, MadeWorkflow, make_instance, make_workflow
 
 TEMPLATE = "amcflow_template"
 
@@ -38,3 +39,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """An open pool on a fresh clone."""
     async with open_database(database_url, service="test", max_size=20) as opened:
         yield opened
+
+
+@pytest.fixture
+async def instance(database: Database) -> MadeInstance:
+    return await make_instance(database)
+
+
+@pytest.fixture
+async def workflow(database: Database) -> MadeWorkflow:
+    return await make_workflow(database)

@@ -1,4 +1,4 @@
-"""One instance of one account, and one saved workflow."""
+"""A database for the tests of a whole module."""
 
 from collections.abc import AsyncIterator
 
@@ -6,7 +6,6 @@ import pytest
 
 from deploy.local.databases import clone_database, drop_database
 from shared.db.pool import Database, open_database
-from tests.integration.builders import MadeInstance, MadeWorkflow, make_instance, make_workflow
 
 
 @pytest.fixture(scope="module")
@@ -16,13 +15,3 @@ async def module_database(postgres_server: str, migrated_template: str) -> Async
     async with open_database(url, service="test", max_size=4) as opened:
         yield opened
     await drop_database(postgres_server, url)
-
-
-@pytest.fixture
-async def instance(database: Database) -> MadeInstance:
-    return await make_instance(database)
-
-
-@pytest.fixture
-async def workflow(database: Database) -> MadeWorkflow:
-    return await make_workflow(database)

@@ -15,9 +15,7 @@ from shared.runtime.gathered_intake import GatheredIntake
 from tests.integration.builders import (
     MadeInstance,
     MadeWorkflow,
-    make_instance,
     make_request,
-    make_workflow,
 )
 
 
@@ -35,16 +33,6 @@ class Store:
         self.begun.put_nowait(None)
         await self.opened.wait()
         await self.acceptance.accept_all(requests)
-
-
-@pytest.fixture
-async def instance(database: Database) -> MadeInstance:
-    return await make_instance(database)
-
-
-@pytest.fixture
-async def workflow(database: Database) -> MadeWorkflow:
-    return await make_workflow(database)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -225,7 +225,8 @@ async def test_whatever_is_around_a_parked_message_is_recorded(
     assert await bench.database.fetchval("select count(*) from dead_letters") == 1
 
 
-async def test_a_late_copy_of_what_was_sent_again_ends_nothing(bench: Bench) -> None:
+async def redriven(bench: Bench) -> tuple[UUID, ReceivedMessage, DeadLetters]:
+    """An execution whose command was parked and sent again, that command, and the book."""
     execution = await make_execution(bench.database, bench.instance, bench.workflow, "submitting")
     letters = DeadLetters(bench.database)
     parked = make_received(
@@ -233,6 +234,11 @@ async def test_a_late_copy_of_what_was_sent_again_ends_nothing(bench: Bench) -> 
     )
     await letters.record(_letter(parked, "bug", execution))
     await letters.redrive(1, by="anna", queues=[parked.queue])
+    return execution, parked, letters
+
+
+async def test_a_late_copy_of_what_was_sent_again_ends_nothing(bench: Bench) -> None:
+    execution, parked, letters = await redriven(bench)
 
     await DeadLetterHandler(letters)(parked)
 
@@ -240,13 +246,7 @@ async def test_a_late_copy_of_what_was_sent_again_ends_nothing(bench: Bench) -> 
 
 
 async def test_a_redriven_message_that_is_parked_again_ends_its_execution(bench: Bench) -> None:
-    execution = await make_execution(bench.database, bench.instance, bench.workflow, "submitting")
-    letters = DeadLetters(bench.database)
-    parked = make_received(
-        type=SubmitExecution.TYPE, body=SubmitExecution(execution_id=execution).encode()
-    )
-    await letters.record(_letter(parked, "bug", execution))
-    await letters.redrive(1, by="anna", queues=[parked.queue])
+    execution, parked, letters = await redriven(bench)
     mark = await bench.database.fetchval("select headers ->> 'amcflow-redrive' from outbox")
 
     again = make_received(type=parked.type, body=parked.body, headers={"amcflow-redrive": mark})

@@ -1,6 +1,6 @@
 """Builders and fakes for the tests of the AMC client: honest defaults, no waiting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -113,7 +113,7 @@ def make_bench(*script: httpx.Response | Exception, permit_wait: float = 0.0) ->
     clock, log, requests = Clock(), FakeCallLog(), list[httpx.Request]()
     permits = FakePermits(clock, permit_wait)
     attempts = Attempts(
-        http=httpx.AsyncClient(transport=httpx.MockTransport(_player(script, requests))),
+        http=httpx.AsyncClient(transport=httpx.MockTransport(player(script, requests))),
         client_id="amzn1.application-oa2-client.test",
         call_log=log,
         caller="test",
@@ -124,9 +124,10 @@ def make_bench(*script: httpx.Response | Exception, permit_wait: float = 0.0) ->
     return Bench(AmcClient(attempts, permits, repeat), clock, permits, log, requests)
 
 
-def _player(
-    script: tuple[httpx.Response | Exception, ...], requests: list[httpx.Request]
+def player(
+    script: Iterable[httpx.Response | Exception], requests: list[httpx.Request]
 ) -> Callable[[httpx.Request], httpx.Response]:
+    """Gives the next answer, or raises it, and keeps the request."""
     steps = iter(script)
 
     def play(request: httpx.Request) -> httpx.Response:

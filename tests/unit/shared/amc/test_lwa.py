@@ -17,7 +17,7 @@ from shared.domain.errors import (
     CredentialRevoked,
 )
 from shared.security.secrets import RefreshToken
-from tests.unit.shared.amc.build import FAR, NOW, Clock, FakeCallLog
+from tests.unit.shared.amc.build import FAR, NOW, Clock, FakeCallLog, player
 
 TOKEN_URL = endpoints(Region.EU).token_url
 GRANT = {
@@ -30,17 +30,9 @@ SECRETS = ("Atzr|old", "client-secret", "Atza|new", "Atzr|same", "the-code")
 
 
 def make_login(*answers: httpx.Response | Exception) -> tuple[LoginWithAmazon, FakeCallLog, list]:
-    steps, requests, log, clock = iter(answers), [], FakeCallLog(), Clock()
-
-    def play(request: httpx.Request) -> httpx.Response:
-        requests.append(request)
-        step = next(steps)
-        if isinstance(step, Exception):
-            raise step
-        return step
-
+    requests, log, clock = [], FakeCallLog(), Clock()
     login = LoginWithAmazon(
-        httpx.AsyncClient(transport=httpx.MockTransport(play)),
+        httpx.AsyncClient(transport=httpx.MockTransport(player(answers, requests))),
         "client-id",
         SecretStr("client-secret"),
         call_log=log,
