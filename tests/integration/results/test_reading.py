@@ -121,7 +121,7 @@ async def test_postgres_writes_a_page_as_python_would(world: World, kind: str) -
     )
 
 
-@pytest.mark.parametrize("width", [2, 100, 101])
+@pytest.mark.parametrize("width", [1, 2, 100, 101, 600])
 async def test_rows_of_any_width_are_written(world: World, width: int) -> None:
     header = ",".join(f"c{number}" for number in range(width))
     values = ",".join(str(number) for number in range(width))
