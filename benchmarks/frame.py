@@ -126,12 +126,21 @@ def measure_pairs(
     ours: Callable[[], float], rival: Callable[[], float], *, pairs: int = PAIRS
 ) -> Pairs:
     """Measures in turn; every second pair begins with the rival."""
-    found: tuple[list[float], list[float]] = ([], [])
-    sides = ((ours, found[0]), (rival, found[1]))
+    return measure_in_turn({"": (ours, rival)}, pairs=pairs)[""]
+
+
+def measure_in_turn(
+    cases: Mapping[str, tuple[Callable[[], float], Callable[[], float]]], *, pairs: int = PAIRS
+) -> dict[str, Pairs]:
+    """A pair of each case (ours, rival), then the next of each: what slows the machine down for a
+    while falls on all cases that are to be compared."""
+    found: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in cases}
     for number in range(pairs):
-        for measure, values in sides if number % 2 == 0 else reversed(sides):
-            values.append(measure())
-    return Pairs(tuple(found[0]), tuple(found[1]))
+        for name, measures in cases.items():
+            sides = tuple(zip(measures, found[name], strict=True))
+            for measure, values in sides if number % 2 == 0 else reversed(sides):
+                values.append(measure())
+    return {name: Pairs(tuple(ours), tuple(rival)) for name, (ours, rival) in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,18 @@ Each figure of a pair is the median of many requests.
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import asyncpg
 
-from benchmarks.frame import Context, Pairs, Row, Target, measure_pairs
+from benchmarks.frame import Context, Pairs, Row, Target, measure_in_turn, measure_pairs
 from benchmarks.read_api import Api, Client, served_result
 from services.api.paging import wrap
 from shared.db.queries import load
 from shared.db.results.identifiers import in_results, quote_ident
+
+_Sides = tuple[Callable[[], float], Callable[[], float]]
 
 _PAGE: Final = 1_000
 _LISTED: Final = 100
@@ -50,7 +52,7 @@ def run(context: Context) -> list[Row]:
         bench = _Bench(context, api)
         last = api.result.row_count - _PAGE
         places = {"first": 0, "middle": last // 2, "last": last}
-        pages = {name: bench.page(after) for name, after in places.items()}
+        pages = bench.pages(places)
         few = bench.listed(1_000)
         many = bench.listed(executions)
         changed = bench.listed(executions, changed=True)
@@ -76,8 +78,12 @@ class _Bench:
         self._times = context.pick(full=100, quick=50, tiny=3)
         self._executions = 1
 
-    def page(self, after: int) -> Pairs:
-        """Milliseconds for 1,000 rows."""
+    def pages(self, places: Mapping[str, int]) -> dict[str, Pairs]:
+        """Milliseconds for the 1,000 rows behind each place, which take turns."""
+        cases = {name: self._page(after) for name, after in places.items()}
+        return measure_in_turn(cases, pairs=self._context.pairs)
+
+    def _page(self, after: int) -> _Sides:
         result = self._api.result
         path = f"/executions/{self._api.execution}/results?limit={_PAGE}"
         path += f"&cursor={wrap('results', after)}"
@@ -86,7 +92,7 @@ class _Bench:
             f"select {names} from {in_results(result.table_name)}"
             " where e = $1 and n > $2 and n <= $3 order by n"
         )
-        return self._pairs(path, query, result.execution_no, after, after + _PAGE)
+        return self._sides(path, query, result.execution_no, after, after + _PAGE)
 
     def floor(self) -> Pairs:
         """Milliseconds for an answer that reads one row at most: HTTP, token, routing, log line."""
@@ -111,14 +117,16 @@ class _Bench:
     def _pairs(
         self, path: str, query: str, *arguments: object, before: Callable[[], None] = _nothing
     ) -> Pairs:
+        ours, rival = self._sides(path, query, *arguments, before=before)
+        return measure_pairs(ours, rival, pairs=self._context.pairs)
+
+    def _sides(
+        self, path: str, query: str, *arguments: object, before: Callable[[], None] = _nothing
+    ) -> _Sides:
         def rival() -> float:
             return asyncio.run(_queried(self._api.database_url, self._times, query, *arguments))
 
-        return measure_pairs(
-            lambda: _asked(self._client, self._times, path, before),
-            rival,
-            pairs=self._context.pairs,
-        )
+        return lambda: _asked(self._client, self._times, path, before), rival
 
 
 def _row(name: str, pairs: Pairs) -> Row:

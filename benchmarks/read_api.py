@@ -110,6 +110,8 @@ def _load(context: Context, found: Found, rows: int) -> StoredResult:
 async def _find(database_url: str, execution: UUID) -> StoredResult:
     async with open_database(database_url, service="bench") as database:
         await database.execute("vacuum analyze")
+        # What was loaded is on the disk before anything is measured, not written beside it.
+        await database.execute("checkpoint")
         return await find_result(database, execution)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.frame import Context, Pairs, Row, Size, Target, measure_pairs
+from benchmarks.frame import Context, Pairs, Row, Size, Target, measure_in_turn, measure_pairs
 
 
 def test_ours_and_the_rival_take_turns_and_every_second_pair_begins_with_the_rival() -> None:
@@ -30,6 +30,18 @@ def test_a_pair_is_kept_together_whoever_came_first() -> None:
     found = measure_pairs(lambda: next(numbers), lambda: next(numbers) * 10, pairs=2)
 
     assert found == Pairs(ours=(1, 4), rival=(20, 30))
+
+
+def test_cases_that_are_compared_take_turns() -> None:
+    numbers = itertools.count(1)
+    sides = (lambda: next(numbers), lambda: next(numbers))
+
+    found = measure_in_turn({"first": sides, "last": sides}, pairs=2)
+
+    assert found == {
+        "first": Pairs(ours=(1, 6), rival=(2, 5)),
+        "last": Pairs(ours=(3, 8), rival=(4, 7)),
+    }
 
 
 def test_the_ratio_is_the_median_of_the_pairs_and_not_the_ratio_of_the_medians() -> None:
