@@ -81,7 +81,10 @@ async def test_a_written_page_says_what_python_would(
 @pytest.mark.parametrize(
     "value", ['"a, b"', '"""\\"', '"two\nlines\t"', '"\x01\x1f\x7f"', "", '""']
 )
-async def test_a_written_text_is_the_same_to_the_byte(world: World, value: str) -> None:
-    python, written = await both(world, ["STRING", "LONG", "STRING"], [[value, "1", value]] * 2)
+@pytest.mark.parametrize("number", ["-0", "2.5", "NaN", "-Infinity"])
+async def test_a_written_row_is_the_same_to_the_byte(world: World, value: str, number: str) -> None:
+    kinds = ["STRING", "DOUBLE", "LONG", "BOOLEAN", "STRING"]
+
+    python, written = await both(world, kinds, [[value, number, "1", "true", value]] * 2)
 
     assert written.items == python.items
