@@ -283,8 +283,9 @@ async def test_a_removed_result_is_gone_for_every_reader(
 
     with pytest.raises(NotFound):
         await find_result(world.database, result.execution_id)
-    with pytest.raises(NotFound):
-        await read_page(world.database, result)
+    for read in (read_page, read_json_page):
+        with pytest.raises(NotFound):
+            await read(world.database, result)
     for stream in (export_csv, export_json_lines, export_parquet):
         with pytest.raises(NotFound):
             await everything(stream(world.database, result))
