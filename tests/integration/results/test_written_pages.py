@@ -88,3 +88,10 @@ async def test_a_written_row_is_the_same_to_the_byte(world: World, value: str, n
     python, written = await both(world, kinds, [[value, number, "1", "true", value]] * 2)
 
     assert written.items == python.items
+
+
+@pytest.mark.parametrize("width", [100, 101])
+async def test_rows_of_many_timestamps_are_written(world: World, width: int) -> None:
+    python, written = await both(world, ["TIMESTAMP"] * width, [["2026-01-31 10:00:00.5"] * width])
+
+    assert json.loads(written.items) == json.loads(python.items)
