@@ -1,6 +1,6 @@
 """Decides the types of a result's columns before it is loaded, and again when one did not hold."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
@@ -69,15 +69,18 @@ def make_plan(
     rows_wanted = SAMPLE_ROWS if len(known) < len(keys) else _CHECK_ROWS
     rows_wanted = max(min(rows_wanted, _SAMPLE_CELLS // max(len(keys), 1)), 1)
     is_whole = all(file.part.is_whole for file in files)
-    sample = list(islice(_rows_by_key(files), rows_wanted + 1))
+    sample = list(islice(_rows_in_order(keys, files), rows_wanted + 1))
+    values = zip(*sample, strict=True) if sample else ((),) * len(keys)
     columns = tuple(
         PlannedColumn(
             key,
             name,
-            _type_from(known.get(key), (row.get(key, "") for row in sample)),
+            _type_from(known.get(key), filter(None, said)),
             is_guessed=key not in known,
         )
-        for key, name in zip(keys, column_names([key.source_name for key in keys]), strict=True)
+        for key, name, said in zip(
+            keys, column_names([key.source_name for key in keys]), values, strict=True
+        )
     )
     return Plan(columns, is_whole_sample=is_whole and len(sample) <= rows_wanted)
 
@@ -101,15 +104,16 @@ def _declared_keys(declared: Sequence[DeclaredColumn]) -> tuple[ColumnKey, ...]:
     return tuple(dict.fromkeys(ColumnKey(column.name, 1) for column in declared))
 
 
-def _rows_by_key(files: Sequence[CsvFile]) -> Iterable[dict[ColumnKey, str]]:
+def _rows_in_order(keys: Sequence[ColumnKey], files: Sequence[CsvFile]) -> Iterator[Sequence[str]]:
+    """The values as the keys stand, whatever their order in the file."""
     for file in files:
+        places = None if file.keys == keys else [file.keys.index(key) for key in keys]
         for row in file.rows():
-            if len(row) == len(file.keys):
-                yield dict(zip(file.keys, row, strict=True))
+            if len(row) == len(keys):
+                yield row if places is None else [row[place] for place in places]
 
 
-def _type_from(known: str | None, values: Iterable[str]) -> str:
-    said = (value for value in values if value)
+def _type_from(known: str | None, said: Iterable[str]) -> str:
     if known is not None:
         return fit(known, said)
     kind = EMPTY

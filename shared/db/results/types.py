@@ -6,7 +6,7 @@ text whatever AMC says, because nobody adds them up and browsers round them.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from math import isfinite
 from typing import Final
@@ -41,6 +41,8 @@ _DECLARED: Final = {
 
 _MAX_ID_DIGITS: Final = 15
 _DATE_CHARS: Final = 10
+_MAX_BIGINT_CHARS: Final = 19
+"""Fewer always fit."""
 _MAX_NUMBER_CHARS: Final = 1000
 _MAX_EXPONENT: Final = 1000
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
@@ -94,11 +96,13 @@ def guess(value: str) -> str:
 
 def fit(kind: str, values: Iterable[str]) -> str:
     """The smallest type that holds `kind` and all values."""
+    judge = _HOLDS.get(kind)
     for value in values:
-        if kind == TEXT:
+        if judge is None:
             break
-        if not holds(kind, value):
+        if not judge(value):
             kind = grown(kind, value)
+            judge = _HOLDS.get(kind)
     return kind
 
 
@@ -111,28 +115,42 @@ def grown(kind: str, value: str) -> str:
 
 def holds(kind: str, value: str) -> bool:
     """Whether Postgres reads the value as `kind` and loses nothing of what it says."""
-    match kind:
-        case "bigint":
-            fits = _INTEGER.fullmatch(value) is not None and -(2**63) <= int(value[:40]) < 2**63
-        case "numeric":
-            fits = value in _NOT_FINITE or _is_number(value)
-        case "double precision":
-            fits = value in _NOT_FINITE or (_is_number(value) and isfinite(float(value)))
-        case "date":
-            fits = _DATE.fullmatch(value) is not None and _is_moment(value)
-        case "timestamp":
-            parts = _TIMESTAMP.fullmatch(value)
-            fits = _is_moment(parts[1]) if parts else holds("date", value)
-        case "boolean":
-            fits = value.lower() in {"true", "false", "t", "f"}
-        case _:
-            fits = True
-    return fits
+    judge = _HOLDS.get(kind)
+    return judge is None or judge(value)
+
+
+def _is_integer(value: str) -> bool:
+    if _INTEGER.fullmatch(value) is None:
+        return False
+    return len(value) < _MAX_BIGINT_CHARS or -(2**63) <= int(value[:40]) < 2**63
+
+
+def _is_numeric(value: str) -> bool:
+    return _is_number(value) or value in _NOT_FINITE
+
+
+def _is_double(value: str) -> bool:
+    return isfinite(float(value)) if _is_number(value) else value in _NOT_FINITE
+
+
+def _is_date(value: str) -> bool:
+    return _DATE.fullmatch(value) is not None and _is_moment(value)
+
+
+def _is_timestamp(value: str) -> bool:
+    parts = _TIMESTAMP.fullmatch(value)
+    return _is_moment(parts[1]) if parts else _is_date(value)
+
+
+def _is_truth(value: str) -> bool:
+    return value.lower() in {"true", "false", "t", "f"}
 
 
 def _is_number(value: str) -> bool:
     parts = _NUMBER.fullmatch(value) if len(value) <= _MAX_NUMBER_CHARS else None
-    return parts is not None and abs(int(parts[1] or 0)) <= _MAX_EXPONENT
+    if parts is None:
+        return False
+    return parts[1] is None or abs(int(parts[1])) <= _MAX_EXPONENT
 
 
 def _is_moment(value: str) -> bool:
@@ -141,3 +159,14 @@ def _is_moment(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_HOLDS: Final[dict[str, Callable[[str], bool]]] = {
+    "bigint": _is_integer,
+    "numeric": _is_numeric,
+    "double precision": _is_double,
+    "date": _is_date,
+    "timestamp": _is_timestamp,
+    "boolean": _is_truth,
+}
+"""A type without a judge holds everything."""
