@@ -26,11 +26,18 @@ values ($1, $2, $3, $4, $5, $6)
 -- is still dropped. Rows count from 1: the table's defaults read both settings `amc`. The name tells the next holder of the execution whose session this is: a
 -- downloader that was frozen in its COPY would hold the tables it makes for as long as a load may
 -- take. Its lease is over and its commit would be refused, so whoever holds the claim ends it.
+-- The versions, each as in versions_of_workflow, save a question of their own.
 with held as materialized (
   select exists (select from workflow_executions
                   where id = $1 and fence = $2 and state = 'downloading') as is_held
 )
-select is_held, to_regclass('pg_temp.amcflow_row_numbers') is not null as has_numbers,
+select is_held,
+       (select coalesce(jsonb_agg(to_jsonb(v) || jsonb_build_object('columns', coalesce(
+                 (select jsonb_agg(to_jsonb(c) - 'version_id' order by c.position)
+                    from result_columns c where c.version_id = v.id), '[]'))
+               order by v.version), '[]')
+          from result_versions v where v.workflow_id = $8) as versions,
+       to_regclass('pg_temp.amcflow_row_numbers') is not null as has_numbers,
        setval(to_regclass('pg_temp.amcflow_row_numbers'), 1, false),
        set_config('amc.e', $7::bigint::text, true),
        set_config('amc.seq', to_regclass('pg_temp.amcflow_row_numbers')::oid::text, true),

@@ -29,7 +29,7 @@ from shared.db.results.versions import (
     fingerprint_of,
     pick_version,
     remembered_types,
-    versions_of,
+    stored_versions,
 )
 from shared.db.results.views import refresh_view
 from shared.domain.errors import DatabaseUnavailable, StaleTransition
@@ -103,7 +103,6 @@ class _Load:
         """Rows and `completed`, as planned."""
         self.connection = connection
         await self._begin()
-        self.versions = await versions_of(connection, self.order.claim.workflow_id)
         if self.plan is None:
             self.plan = await asyncio.to_thread(
                 make_plan, self.files, self.order.declared, remembered_types(self.versions)
@@ -120,7 +119,8 @@ class _Load:
             self.plan = self.plan.after_break(reason.column, reason.value)
 
     async def _begin(self) -> None:
-        """Lift the pool's limits, count from 1, and do not start what cannot be finished."""
+        """Lift the pool's limits, count from 1, and do not start what cannot be finished; learn
+        which versions there are."""
         limits = (timedelta(seconds=self.timeout), _LOCK_WAIT, _IDLE)
         claim = self.order.claim
         begun = await self.connection.fetchrow(
@@ -130,12 +130,14 @@ class _Load:
             *(f"{limit.total_seconds() * 1000:.0f}" for limit in limits),
             f"amcflow load {claim.execution_id}",
             claim.no,
+            claim.workflow_id,
         )
         if begun is None or not begun["is_held"]:
             raise StaleTransition(f"Execution {claim.execution_id} is ours no more.")
         if not begun["has_numbers"]:
             await self.connection.execute(_SQL["make_numbers"])
             await self.connection.execute(_SQL["start_numbers"], claim.no)
+        self.versions = stored_versions(begun["versions"])
 
     async def _into_shared_table(self, plan: Plan) -> LoadedResult:
         version = await self._pick_version(plan)

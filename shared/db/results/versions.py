@@ -66,8 +66,21 @@ def fingerprint_of(columns: Sequence[PlannedColumn]) -> str:
 
 async def versions_of(connection: Connection, workflow_id: UUID) -> tuple[Version, ...]:
     """All versions, the oldest first."""
-    rows = await connection.fetch(_SQL["versions_of_workflow"], workflow_id)
-    return tuple(_version(row) for row in rows)
+    return stored_versions(await connection.fetch(_SQL["versions_of_workflow"], workflow_id))
+
+
+def stored_versions(rows: Sequence[Mapping[str, Any]] | Sequence[Record]) -> tuple[Version, ...]:
+    """Of rows of result_versions, each with its columns as jsonb."""
+    return tuple(
+        Version(
+            row["id"],
+            row["version"],
+            row["fingerprint"],
+            row["table_name"],
+            stored_columns(row["columns"]),
+        )
+        for row in rows
+    )
 
 
 def remembered_types(versions: Sequence[Version]) -> dict[ColumnKey, str]:
@@ -133,14 +146,4 @@ def stored_columns(rows: Sequence[Mapping[str, Any]]) -> tuple[StoredColumn, ...
             column["data_type"],
         )
         for column in rows
-    )
-
-
-def _version(row: Record) -> Version:
-    return Version(
-        row["id"],
-        row["version"],
-        row["fingerprint"],
-        row["table_name"],
-        stored_columns(row["columns"]),
     )
