@@ -108,12 +108,12 @@ class Copying:
 
 
 async def _in_thread(file: CsvFile, *, replacing: bool) -> AsyncIterator[bytes]:
-    """The bytes of a file, read beside the event loop, some pieces a trip; waits where the rest
-    has to arrive first."""
+    """The bytes of a file, read beside the event loop unless they are few, some pieces a trip;
+    waits where the rest has to arrive first."""
     chunks = file.chunks(replacing=replacing)
     while True:
         seen = file.part.size
-        pieces = await asyncio.to_thread(_some, chunks)
+        pieces = _some(chunks) if file.is_small else await asyncio.to_thread(_some, chunks)
         for piece in filter(None, pieces):
             yield piece
             reach(StopPoint.DOWNLOAD_COPYING)

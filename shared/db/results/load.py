@@ -20,7 +20,7 @@ from shared.db.results.breaks import copy_errors
 from shared.db.results.copying import BadBytes, Copying, TypeBroken
 from shared.db.results.identifiers import in_results
 from shared.db.results.order import LoadedResult, LoadOrder, NotWhole
-from shared.db.results.plan import Plan, make_plan
+from shared.db.results.plan import Plan, are_known, make_plan
 from shared.db.results.source import CsvFile, open_files
 from shared.db.results.versions import (
     StoredColumn,
@@ -58,7 +58,11 @@ class ResultLoader:
         """StaleTransition if the claim was lost; ResultMalformed or ResultTooLarge if the result
         cannot become rows; NotWhole if its parts still arrive, and it had better wait for them.
         After any error nothing of it is left."""
-        files = await asyncio.to_thread(open_files, order.parts)
+        files = (
+            open_files(order.parts)
+            if order.is_small
+            else await asyncio.to_thread(open_files, order.parts)
+        )
         load = _Load(order, files, self.time_limit.total_seconds(), self.own_table_bytes)
         while (loaded := await self._attempt(load)) is None:
             pass
@@ -104,9 +108,7 @@ class _Load:
         self.connection = connection
         await self._begin()
         if self.plan is None:
-            self.plan = await asyncio.to_thread(
-                make_plan, self.files, self.order.declared, remembered_types(self.versions)
-            )
+            self.plan = await self._make_plan()
         size = max(self.order.size_bytes, self.order.announced_bytes)
         is_own = size >= self.own_table_bytes
         return await (self._into_own_table if is_own else self._into_shared_table)(self.plan)
@@ -138,6 +140,13 @@ class _Load:
             await self.connection.execute(_SQL["make_numbers"])
             await self.connection.execute(_SQL["start_numbers"], claim.no)
         self.versions = stored_versions(begun["versions"])
+
+    async def _make_plan(self) -> Plan:
+        facts = (self.files, self.order.declared, remembered_types(self.versions))
+        # A guess looks at every row of so small a result: 20 ms for 140 kB.
+        if self.order.is_small and are_known(*facts):
+            return make_plan(*facts)
+        return await asyncio.to_thread(make_plan, *facts)
 
     async def _into_shared_table(self, plan: Plan) -> LoadedResult:
         version = await self._pick_version(plan)

@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 from uuid import UUID
 
 from shared.domain.claims import DownloadClaim
+
+SMALL_BYTES: Final = 256 * 1024
+"""So few bytes are read while the event loop waits: handing them to a thread costs more."""
 
 
 class NotWhole(Exception):
@@ -62,6 +65,11 @@ class LoadOrder:
     @property
     def size_bytes(self) -> int:
         return sum(part.size for part in self.parts)
+
+    @property
+    def is_small(self) -> bool:
+        """Whole, and not worth a trip to another thread."""
+        return self.size_bytes <= SMALL_BYTES and all(part.is_whole for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)

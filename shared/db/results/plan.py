@@ -85,6 +85,16 @@ def make_plan(
     return Plan(columns, is_whole_sample=is_whole and len(sample) <= rows_wanted)
 
 
+def are_known(
+    files: Sequence[CsvFile],
+    declared: Sequence[DeclaredColumn],
+    remembered: Mapping[ColumnKey, str],
+) -> bool:
+    """Whether no column's type has to be guessed."""
+    keys = files[0].keys if files else ()
+    return len(_known_types(keys, declared, remembered)) == len(keys)
+
+
 def _known_types(
     keys: Sequence[ColumnKey],
     declared: Sequence[DeclaredColumn],

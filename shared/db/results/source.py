@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import BinaryIO, Final
 
 from shared.db.results.identifiers import ColumnKey, keys_of
-from shared.db.results.order import Part
+from shared.db.results.order import SMALL_BYTES, Part
 from shared.domain.errors import ResultMalformed
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -42,6 +42,11 @@ class CsvFile:
         An empty piece says that more has to arrive first, or that there just is none in it."""
         pieces = _pieces(self.part, self.start, trim=len(self.keys) > 1)
         return _quoting_end_marks(_valid_text(pieces) if replacing else pieces)
+
+    @property
+    def is_small(self) -> bool:
+        """Whole, and not worth a trip to another thread."""
+        return self.part.is_whole and self.part.size <= SMALL_BYTES
 
     def rows(self) -> Iterator[list[str]]:
         """The rows as Python reads them, without the header; stops where it cannot go on."""

@@ -2,14 +2,15 @@
 
 import asyncio
 import hashlib
+import threading
 
 import pytest
 
 from shared.db.results.load import ResultLoader
-from shared.db.results.order import LoadOrder
+from shared.db.results.order import DeclaredColumn, LoadOrder
 from shared.db.results.stored import find_result
 from shared.domain.errors import NotFound, ResultMalformed, ResultTooLarge, StaleTransition
-from tests.integration.results.world import GatedPart, World
+from tests.integration.results.world import GatedPart, WatchedPart, World
 
 
 async def test_a_file_becomes_rows_in_its_order(world: World) -> None:
@@ -271,6 +272,28 @@ async def test_a_load_that_is_cancelled_leaves_nothing(world: World) -> None:
     with pytest.raises(asyncio.CancelledError):
         await loading
     assert await world.relations() == []
+
+
+@pytest.mark.parametrize(("rows", "is_beside"), [(100, False), (100_000, True)])
+async def test_only_what_takes_long_to_read_is_read_beside_the_event_loop(
+    world: World, rows: int, is_beside: bool
+) -> None:
+    claim, part = (
+        await world.claim(await world.workflow()),
+        WatchedPart(b"name\n" + b"old\n" * rows),
+    )
+    order = LoadOrder(claim, [part], [DeclaredColumn("name", "STRING")])
+    await ResultLoader(world.database).load(order)
+
+    assert (threading.get_ident() not in part.readers) is is_beside
+
+
+async def test_types_that_must_be_guessed_do_not_hold_up_the_event_loop(world: World) -> None:
+    claim, part = await world.claim(await world.workflow()), WatchedPart(b"name\n1\n2\n")
+    loaded = await ResultLoader(world.database).load(LoadOrder(claim, [part]))
+
+    assert len(part.readers) == 2
+    assert await world.rows(loaded) == [(1, 1), (2, 2)]
 
 
 async def test_what_was_never_loaded_is_not_found(world: World) -> None:

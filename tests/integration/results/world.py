@@ -55,6 +55,19 @@ class GatedPart(MemoryPart):
         self._open.set()
 
 
+class WatchedPart(MemoryPart):
+    """A part that knows which threads have opened it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.readers = set[int]()
+
+    @override
+    def open(self) -> BinaryIO:
+        self.readers.add(threading.get_ident())
+        return super().open()
+
+
 class _GatedFile(io.BytesIO):
     def __init__(self, data: bytes, copied: threading.Event, gate: threading.Event) -> None:
         super().__init__(data)
