@@ -6,6 +6,7 @@ took until the last result could be read page by page, and the most memory it he
 """
 
 import asyncio
+import gc
 import json
 import subprocess
 import sys
@@ -136,5 +137,8 @@ async def _read_ends(database: Database, execution: UUID) -> None:
 
 if __name__ == "__main__":
     configure("bench downloader", version="0")
+    # As every service does when it starts.
+    gc.collect()
+    gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         print(json.dumps(asdict(runner.run(work(WorkOrder(**json.load(sys.stdin)))))))
