@@ -115,7 +115,7 @@ class Bench:
 
 def run(context: Context) -> list[Row]:
     """One row for each kind of result, and the memory of all of them."""
-    size = context.pick(full=200, quick=60, tiny=1) * _MB
+    size = context.pick(full=200, quick=80, tiny=1) * _MB
     with _opened(context) as bench:
         rows = [
             *_small(bench),
