@@ -1,6 +1,7 @@
 """The last requests as they came, without tokens, bodies or signatures."""
 
 import re
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -64,5 +65,5 @@ class Journal:
 
     def after(self, seq: int, limit: int) -> list[Entry]:
         """Up to `limit` remembered entries with a higher number, oldest first."""
-        found = [entry for entry in self._entries if entry["seq"] > seq]
-        return found[:limit]
+        first = bisect_right(self._entries, seq, key=lambda entry: entry["seq"])
+        return list(islice(self._entries, first, first + limit))
