@@ -1,12 +1,13 @@
 """How much of AMC's limit is used when there is no end of work, and whether it is ever exceeded.
 
-20 instances, three replicas of every worker, seconds of work in line on each at any time; runs
-never end, so nearly all calls are creations, with the looks of the poller between them. Everything
-is counted where AMC counts, by the simulator's clock. The rival that has to be met is the limit
-itself; Celery's `rate_limit="10/s"` on three workers is shown beside it.
+20 instances, three replicas of every worker, a second of work or more in line on each at any time;
+runs never end, so nearly all calls are creations, with the looks of the poller between them.
+Everything is counted where AMC counts, by the simulator's clock. The rival that has to be met is
+the limit itself; Celery's `rate_limit="10/s"` on three workers is shown beside it.
 """
 
 import contextlib
+import math
 import os
 import statistics
 import subprocess
@@ -21,6 +22,7 @@ from benchmarks.frame import Context, Row, Target, measure_pairs
 from benchmarks.polling_rival import write_task
 from benchmarks.processes import environment, running
 from benchmarks.town import Arrival, Place, Town, open_town
+from deploy.local.owned import OwnedProcess
 
 _LIMIT: Final = 10
 _TARGET: Final = Target(at_least=0.93)
@@ -35,6 +37,9 @@ _THROTTLED: Final = 429
 _AT_ONCE: Final = 100_000
 _ENOUGH: Final = 3 * _LIMIT
 """Executions in line on one instance: three seconds of calls."""
+_LOOK_SECONDS: Final = 0.5
+_SPARE_SECONDS: Final = 3.0
+"""No more is put in line than can be called until so long after the window."""
 _IN_LINE: Final = """
 select i.amc_instance_id as id, count(*) as n
   from workflow_executions e join amc_instances i on i.id = e.instance_id
@@ -157,12 +162,17 @@ class _Bench:
 
     def _keep_busy(self, places: Sequence[Place], *, until: float) -> None:
         """Some seconds of work are in line everywhere, and not much is left over at the end."""
-        while self.town.now() < until:
+        while (left := until - self.town.now()) > 0:
             in_line = {row["id"]: row["n"] for row in self.town.rows(_IN_LINE)}
-            short = [p.id for p in places if in_line.get(p.id, 0) < _ENOUGH]
+            most = math.ceil(min(2 * _ENOUGH, (left + _SPARE_SECONDS) * _LIMIT))
+            short = {p.id: in_line.get(p.id, 0) for p in places}
+            short = {place: n for place, n in short.items() if n < most // 2}
             if short:
-                self.town.ask(self.workflow, short * _ENOUGH)
-            time.sleep(0.5)
+                self.town.ask(
+                    self.workflow,
+                    [p for turn in range(most) for p, n in short.items() if n <= turn],
+                )
+            time.sleep(_LOOK_SECONDS)
 
     def measure_celery(self) -> float:
         """The same for the rival."""
@@ -181,7 +191,10 @@ class _Bench:
         app = ("-A", "benchmarks.rivals.celery_budget")
         with contextlib.ExitStack() as workers:
             for number in range(_REPLICAS):
-                workers.enter_context(self._worker((python, "-m", "celery", *app), number, env))
+                worker = self._worker((python, "-m", "celery", *app), number, env)
+                for process in workers.enter_context(worker):
+                    # Two seconds each to end well, for work that is thrown away.
+                    workers.callback(process.kill)
             self.of_celery.append(self._spell(self.rivals, self._first_call()))
         purge = (python, "-m", "celery", *app, "purge", "-f", "-Q", "rival.budget")
         subprocess.run(purge, env=env, check=True, capture_output=True, timeout=60)
@@ -189,7 +202,7 @@ class _Bench:
 
     def _worker(
         self, celery: Sequence[str], number: int, env: Mapping[str, str]
-    ) -> AbstractContextManager[object]:
+    ) -> AbstractContextManager[list[OwnedProcess]]:
         argv = (*celery, "worker", "-l", "warning", "-n", f"{number}@%h", "-c", str(_DEEP))
         alone = ("--without-gossip", "--without-mingle", "--without-heartbeat")
         log = self.context.logs / f"celery-budget-{number}.log"
@@ -218,7 +231,7 @@ class _Bench:
         while self.town.rows(query)[0]["count"]:
             if time.monotonic() > deadline:
                 raise TimeoutError("Executions were still to be sent after two minutes.")
-            time.sleep(1)
+            time.sleep(0.1)
 
 
 def spell_of(arrivals: Sequence[Arrival], instances: Sequence[str], seconds: float) -> Spell:
