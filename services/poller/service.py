@@ -24,7 +24,7 @@ async def run(settings: PollerSettings, stop: asyncio.Event) -> None:
             longest=settings.longest_look,
         )
         handler = PollHandler(
-            Looks(messenger.database, settings.shortest_look),
+            Looks(messenger.database),
             amc.client,
             amc.reach,
             LookPolicy(lease=settings.lease, pace=pace),

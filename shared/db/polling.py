@@ -31,8 +31,6 @@ class Looks:
     """The repository of executions at AMC, by instance."""
 
     database: Database
-    first_look: timedelta = timedelta(seconds=2)
-    """How soon what was bound during a look is looked at, if that look itself wants no other."""
 
     async def claim_for_poll(self, instance: InstanceKey, *, lease: timedelta) -> PollClaim:
         """Hold the instance for one look; StaleTransition while another look is under way."""
@@ -91,12 +89,7 @@ class Looks:
     ) -> None:
         """Let the instance go; look again after `next_look`, or not at all if None."""
         await self.database.execute(
-            _SQL["finish_look"],
-            claim.destination.instance,
-            claim.fence,
-            next_look,
-            seen_due,
-            self.first_look,
+            _SQL["finish_look"], claim.destination.instance, claim.fence, next_look, seen_due
         )
 
     async def given_up_attempts(

@@ -18,7 +18,7 @@ from shared.db.rows import declared_of, destination_of, run_of
 from shared.domain.claims import CancelWork, Destination, DoubtClaim, SubmissionClaim
 from shared.domain.errors import AmcflowError, StaleTransition
 from shared.domain.ids import AmcExecutionId, AmcWorkflowId, ExecutionId, InstanceKey
-from shared.domain.pacing import LOOK_GUARD, YOUNG
+from shared.domain.pacing import YOUNG
 from shared.observability.stop_points import StopPoint, reach
 
 _SQL = load("submission")
@@ -257,7 +257,6 @@ class Submissions:
             [each.created_at for each in bindings],
             self.first_look,
             self.first_look * YOUNG,
-            LOOK_GUARD / 2,
         )
 
     async def _move(self, query: str, claim: SubmissionClaim | DoubtClaim, *arguments: Any) -> None:

@@ -8,9 +8,6 @@ from typing import Final
 
 YOUNG: Final = 7.5
 """A young execution waits for its next look this many times as long as for the shortest."""
-LOOK_GUARD: Final = timedelta(seconds=120)
-"""An instance that was sent for a look is sent for again after this, unless the look ends before.
-Twice as long as looks are apart at most, so that a fresh guard is told from a look to come."""
 
 Uniform = Callable[[float, float], float]
 

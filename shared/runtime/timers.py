@@ -14,7 +14,6 @@ from typing import Final
 
 from shared.db.timers import ALL, DueTimer, Timers
 from shared.domain.errors import BrokerUnavailable, DatabaseUnavailable
-from shared.domain.pacing import LOOK_GUARD
 from shared.observability.logs import get_logger
 from shared.observability.stop_points import StopPoint, reach
 
@@ -36,7 +35,7 @@ GUARDS: Final[Mapping[str, timedelta]] = {
     "cancel_execution": timedelta(seconds=60),
     "reconcile_execution": timedelta(seconds=90),
     "reconcile_instance": timedelta(seconds=90),
-    "poll_instance": LOOK_GUARD,
+    "poll_instance": timedelta(seconds=120),
     "download_result": timedelta(seconds=60),
     "refresh_credential": timedelta(seconds=60),
 }

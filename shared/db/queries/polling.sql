@@ -62,8 +62,7 @@ select 'cancel_execution.v1', jsonb_build_object('execution_id', id), request_id
 
 -- name: finish_look
 -- Re-arm for the next look, or disarm when nothing of ours is left there. The timer is deleted
--- only at the value this look has seen: a bind that armed it meanwhile keeps it. Such a bind has
--- counted on the next look, so where this one wants none, one comes as soon as a first look would.
+-- only at the value this look has seen: a bind that armed it meanwhile keeps it.
 with freed as (
   update instance_gates set poll_lease_until = '-infinity'
    where instance_id = $1 and poll_fence = $2
@@ -74,11 +73,6 @@ with freed as (
          jsonb_build_object('instance_id', instance_id)
     from freed where $3::interval is not null
   on conflict (kind, key) do update set due_at = least(timers.due_at, excluded.due_at)
-), brought_forward as (
-  update timers t set due_at = least(t.due_at, clock_timestamp() + $5::interval) from freed f
-   where t.kind = 'poll_instance' and t.key = f.instance_id::text and $3::interval is null
-     and exists (select from workflow_executions e
-                  where e.instance_id = $1 and e.state in ('pending', 'running'))
 )
 delete from timers t using freed f
  where t.kind = 'poll_instance' and t.key = f.instance_id::text and $3::interval is null

@@ -81,9 +81,8 @@ select id, attempt from intended
 -- They run at AMC: the slots stay taken, so no gate is needed. A second owner of an AMC id fails on
 -- the unique index, for all of them. Rows first, then timers, those of instances in one order.
 -- Where a look comes within $7 anyway, it sees the new execution too: a first look for each would be
--- a call to AMC for every execution. So it is where one is under way, which a timer says that is $8
--- off or farther: its guard; the look arms the next one. Arming always changes due_at, so that who
--- disarms only the value he has seen never takes this arm away.
+-- a call to AMC for every execution. Arming always changes due_at, so that who disarms only the
+-- value he has seen never takes this arm away.
 with asked as (
   select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[])
            as a(id, fence, amc_execution_id, amc_status, created_at)
@@ -114,8 +113,7 @@ with asked as (
          clock_timestamp() + case when exists (
              select from timers
               where kind = 'poll_instance' and key = b.instance_id::text
-                and (due_at <= clock_timestamp() + $7::interval
-                     or due_at >= clock_timestamp() + $8::interval)) then $7::interval
+                and due_at <= clock_timestamp() + $7::interval) then $7::interval
            else $6::interval end,
          jsonb_build_object('instance_id', b.instance_id)
     from (select distinct instance_id from bound order by instance_id) b

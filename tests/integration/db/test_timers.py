@@ -10,7 +10,6 @@ from shared.db.queries import load
 from shared.db.submission import Submissions
 from shared.db.timers import Timers
 from shared.domain.ids import InstanceKey
-from shared.domain.pacing import LOOK_GUARD
 from tests.integration.builders import (
     MINUTE,
     MadeInstance,
@@ -159,7 +158,6 @@ async def _bind_while_a_look_ends(
             [datetime.now(UTC)],
             timedelta(seconds=2),
             timedelta(seconds=2),
-            LOOK_GUARD / 2,
         )
         ending = asyncio.ensure_future(looks.finish_look(look, next_look=None, seen_due=seen))
         await blocked(database)
@@ -212,53 +210,13 @@ async def test_a_bind_during_a_look_that_goes_on_keeps_the_earlier_look(
 ) -> None:
     looks, key = Looks(database), InstanceKey(instance.key)
     look = await looks.claim_for_poll(key, lease=MINUTE)
-    await _bind_one(database, instance, workflow)
+    await bind(Submissions(database), await claim_one(database, instance, workflow))
 
     await looks.finish_look(look, next_look=MINUTE, seen_due=None)
 
     wait = await timer_in(database, "poll_instance", instance.key)
     assert wait is not None
     assert wait <= 2
-
-
-async def test_a_bind_while_a_look_is_under_way_asks_for_no_look_of_its_own(
-    database: Database, instance: MadeInstance, workflow: MadeWorkflow
-) -> None:
-    looks, key = Looks(database), InstanceKey(instance.key)
-    await arm(Timers(database), str(instance.key), NOW)
-    await fire(Timers(database), guard=LOOK_GUARD)
-    await _bind_one(database, instance, workflow, "amc-before-its-claim")
-    look = await looks.claim_for_poll(key, lease=MINUTE)
-    await _bind_one(database, instance, workflow, "amc-during-it")
-
-    await looks.finish_look(look, next_look=timedelta(seconds=10), seen_due=None)
-
-    wait = await timer_in(database, "poll_instance", instance.key)
-    assert wait is not None
-    assert 9 < wait <= 10
-
-
-async def test_what_was_bound_during_a_look_that_found_all_others_ended_is_looked_at_soon(
-    database: Database, instance: MadeInstance, workflow: MadeWorkflow
-) -> None:
-    looks, key = Looks(database), InstanceKey(instance.key)
-    await arm(Timers(database), str(instance.key), NOW)
-    await fire(Timers(database), guard=LOOK_GUARD)
-    seen = await looks.timer_due(key)
-    look = await looks.claim_for_poll(key, lease=MINUTE)
-    await _bind_one(database, instance, workflow)
-
-    await looks.finish_look(look, next_look=None, seen_due=seen)
-
-    wait = await timer_in(database, "poll_instance", instance.key)
-    assert wait is not None
-    assert wait <= 2
-
-
-async def _bind_one(
-    database: Database, instance: MadeInstance, workflow: MadeWorkflow, amc_id: str = "amc-1"
-) -> None:
-    await bind(Submissions(database), await claim_one(database, instance, workflow), amc_id)
 
 
 async def test_two_looks_at_one_instance_never_happen_at_once(
