@@ -11,7 +11,7 @@ connection goes back to the pool as it came, without a round trip to clean it.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -81,6 +81,24 @@ class Database:
         """The command tag."""
         async with self.connection() as connection:
             return await connection.execute(query, *arguments)
+
+    async def copy_out(
+        self, query: str, write: Callable[[bytes], Coroutine[None, None, None]], **form: Any
+    ) -> int:
+        """What COPY makes of the query goes to `write` while it comes; the number of rows.
+
+        Broken off, by the reader or by whoever cancels, it takes its connection along: asyncpg
+        would hand it to the next user in the middle of the COPY.
+        """
+        async with self.connection() as connection:
+            try:
+                status = await connection.copy_from_query(query, output=write, **form)
+            except asyncpg.PostgresError:
+                raise
+            except BaseException:
+                connection.terminate()
+                raise
+        return int(status.split()[-1])
 
     async def is_healthy(self) -> bool:
         """Whether the server answers a trivial question now."""
@@ -154,5 +172,7 @@ def _session(
         "tcp_user_timeout": "25000",
         "timezone": "UTC",
         "datestyle": "ISO, YMD",
+        # A backslash in a literal is a backslash, whatever the database was set to.
+        "standard_conforming_strings": "on",
         "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
     }

@@ -115,17 +115,16 @@ class Rows:
             f" where e = {self.result.execution_no} and n > {after} and n <= {last} order by n"
         )
         try:
-            async with self.database.connection() as connection:
-                status = await connection.copy_from_query(
-                    self.form.around(rows),
-                    output=write,
-                    format="csv",
-                    delimiter=self.form.delimiter,
-                    quote=self.form.quote,
-                )
+            count = await self.database.copy_out(
+                self.form.around(rows),
+                write,
+                format="csv",
+                delimiter=self.form.delimiter,
+                quote=self.form.quote,
+            )
         except asyncpg.UndefinedTableError as error:
             raise gone() from error
-        if int(status.split()[-1]) != last - after:
+        if count != last - after:
             raise gone()
 
 

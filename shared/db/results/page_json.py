@@ -137,20 +137,19 @@ async def _csv(database: Database, result: StoredResult, after: int, last: int) 
     names = {f"c{place}": column for place, column in enumerate(result.columns)}
     selected = ", ".join(f"{_in_csv(column)} as {name}" for name, column in names.items())
     try:
-        async with database.connection() as connection:
-            status = await connection.copy_from_query(
-                f"select {selected} from only {in_results(result.table_name)}"  # noqa: S608 - quoted
-                f" where e = {result.execution_no} and n > {after} and n <= {last} order by n",
-                output=keep,
-                format="csv",
-                escape="\\",
-                null="null",
-                force_quote=[name for name, column in names.items() if column.sql_type in _QUOTED]
-                or None,
-            )
+        count = await database.copy_out(
+            f"select {selected} from only {in_results(result.table_name)}"  # noqa: S608 - quoted
+            f" where e = {result.execution_no} and n > {after} and n <= {last} order by n",
+            keep,
+            format="csv",
+            escape="\\",
+            null="null",
+            force_quote=[name for name, column in names.items() if column.sql_type in _QUOTED]
+            or None,
+        )
     except asyncpg.UndefinedTableError as error:
         raise gone() from error
-    if int(status.split()[-1]) != last - after:
+    if count != last - after:
         raise gone()
     return b"".join(pieces)
 

@@ -1,7 +1,10 @@
 """Connections between their uses: nothing of one use is left for the next."""
 
+import asyncio
+import contextlib
 import re
 
+import asyncpg
 import pytest
 
 from shared.db.pool import Database, open_database
@@ -13,6 +16,8 @@ OF_A_SESSION = re.compile(
     r"|\bpg_(?:try_)?advisory_lock|^\s*set (?!local\b)\w+\s*(?:=|to\b)",
     re.IGNORECASE | re.MULTILINE,
 )
+
+_FIVE_MB = "select repeat('x', 1000) from generate_series(1, 5000)"
 
 
 @pytest.mark.parametrize("file", files())
@@ -47,3 +52,48 @@ async def test_what_a_transaction_sets_ends_with_it(postgres_server: str) -> Non
 
 async def _lock_timeout(database: Database) -> str:
     return str(await database.fetchval("show lock_timeout"))
+
+
+async def test_a_copy_that_is_broken_off_leaves_nobody_in_the_middle_of_it(
+    postgres_server: str,
+) -> None:
+    async with open_database(postgres_server, service="test", max_size=1) as database:
+        for turns in range(100, 260):
+            copying = asyncio.ensure_future(database.copy_out(_FIVE_MB, _ignore))
+            await _some_turns_of_the_loop(turns)
+            copying.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await copying
+
+            assert await database.fetchval("select 1") == 1
+
+
+async def _some_turns_of_the_loop(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def test_a_copy_whose_reader_fails_leaves_its_connection_to_nobody(
+    postgres_server: str,
+) -> None:
+    async def write(_data: bytes) -> None:
+        raise BufferError("no room")
+
+    async with open_database(postgres_server, service="test", max_size=1) as database:
+        with pytest.raises(BufferError):
+            await database.copy_out(_FIVE_MB, write)
+
+        assert await database.fetchval("select 1") == 1
+
+
+async def test_a_copy_that_postgres_refuses_keeps_its_connection(postgres_server: str) -> None:
+    async with open_database(postgres_server, service="test", max_size=1) as database:
+        backend = await database.fetchval("select pg_backend_pid()")
+        with pytest.raises(asyncpg.DataError):
+            await database.copy_out("select 1 / (3 - n) from generate_series(1, 9) n", _ignore)
+
+        assert await database.fetchval("select pg_backend_pid()") == backend
+
+
+async def _ignore(_data: bytes) -> None:
+    """Nobody reads it."""
