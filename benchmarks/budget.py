@@ -82,7 +82,7 @@ class Spell:
 
 def run(context: Context) -> list[Row]:
     """Ours against the limit, Celery beside it, and the longest wait of a look."""
-    length = context.pick(full=Length(12, 20, 20), quick=Length(4, 5, 20), tiny=Length(4, 3, 2))
+    length = context.pick(full=Length(12, 20, 20), quick=Length(4, 4, 20), tiny=Length(4, 3, 2))
     # Each turn has instances of its own: what ran before stays at AMC and is looked at.
     turns = [_places(f"ours{turn}", length) for turn in range(context.pairs)]
     few = [

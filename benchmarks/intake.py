@@ -65,7 +65,7 @@ class Bench:
         bodies = [_encoded({"instance_id": each, "tags": _TAGS}) for each in _instances()]
         ready = [encode(path, body, self.token) for body in bodies]
         starts = time.perf_counter() + self.context.pick(full=1.0, quick=0.5, tiny=0.2)
-        ends = starts + self.context.pick(full=5.0, quick=3.0, tiny=0.5)
+        ends = starts + self.context.pick(full=5.0, quick=2.0, tiny=0.5)
         answers = request_all(
             url,
             itertools.takewhile(lambda _: time.perf_counter() < ends, itertools.cycle(ready)),

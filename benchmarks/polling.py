@@ -62,7 +62,7 @@ def run(context: Context) -> list[Row]:
     """Calls and delay, at 10 and at 100 in flight."""
     length = context.pick(
         full=Length(1, settle=200, window=60, windows=3),
-        quick=Length(6, settle=150, window=60, windows=3),
+        quick=Length(7, settle=150, window=60, windows=3),
         tiny=Length(60, settle=360, window=360, windows=1),
     )
     in_flight = context.pick(full=_IN_FLIGHT, quick=_IN_FLIGHT, tiny=(10,))
