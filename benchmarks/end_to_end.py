@@ -25,7 +25,7 @@ _LONGEST_SECONDS: Final = 900.0
 
 def run(context: Context) -> list[Row]:
     """The row `end to end`."""
-    instances, each = context.pick(full=(58, 20), quick=(12, 6), tiny=(2, 2))
+    instances, each = context.pick(full=(58, 20), quick=(12, 8), tiny=(2, 2))
     profile = context.pick(full=_PROFILE, quick="uniform:5:30", tiny="uniform:1:2")
     places = [Place(f"amcend{number}", _AT_ONCE) for number in range(instances)]
     durations = {place.id: _durations(profile, place, each) for place in places}
