@@ -160,25 +160,6 @@ async def test_in_an_alarm_publishing_times_out_on_one_connection_and_goes_on_af
         assert wire.accepted == 1
 
 
-async def test_messages_together_take_much_less_time_than_one_by_one(
-    publisher: Publisher, queue: Queue
-) -> None:
-    def messages(count: int) -> list[OutgoingMessage]:
-        return [make_message(queue.name, body=b"x" * 200) for _ in range(count)]
-
-    await publisher.publish_many(messages(1))
-
-    began = time.monotonic()
-    receipts = await publisher.publish_many(messages(1_000))
-    together = time.monotonic()
-    for message in messages(1_000):
-        await publisher.publish(message)
-    one_by_one = time.monotonic() - together
-
-    assert all(receipt.confirmed for receipt in receipts)
-    assert together - began < 0.75 * one_by_one
-
-
 async def test_a_batch_leaves_in_few_packets(wire: Wire, queue: Queue) -> None:
     async with Publisher(wire.url) as publisher:
         await publisher.publish(make_message(queue.name))
