@@ -22,7 +22,7 @@ from benchmarks.frame import Context, Row, Target, measure_pairs
 from benchmarks.polling_rival import write_task
 from benchmarks.processes import environment, running
 from benchmarks.town import Arrival, Place, Town, open_town
-from deploy.local.owned import OwnedProcess
+from deploy.local.owned import OwnedProcess, wait_until
 
 _LIMIT: Final = 10
 _TARGET: Final = Target(at_least=0.93)
@@ -165,8 +165,8 @@ class _Bench:
         while (left := until - self.town.now()) > 0:
             in_line = {row["id"]: row["n"] for row in self.town.rows(_IN_LINE)}
             most = math.ceil(min(2 * _ENOUGH, (left + _SPARE_SECONDS) * _LIMIT))
-            short = {p.id: in_line.get(p.id, 0) for p in places}
-            short = {place: n for place, n in short.items() if n < most // 2}
+            present = {place.id: in_line.get(place.id, 0) for place in places}
+            short = {place: n for place, n in present.items() if n < most // 2}
             if short:
                 self.town.ask(
                     self.workflow,
@@ -227,11 +227,8 @@ class _Bench:
     def _wait_until_sent(self) -> None:
         """The rival shall not share the machine with our rest."""
         query = "select count(*) from workflow_executions where state in ('queued', 'submitting')"
-        deadline = time.monotonic() + 120
-        while self.town.rows(query)[0]["count"]:
-            if time.monotonic() > deadline:
-                raise TimeoutError("Executions were still to be sent after two minutes.")
-            time.sleep(0.1)
+        if not wait_until(lambda: not self.town.rows(query)[0]["count"], seconds=120):
+            raise TimeoutError("Executions were still to be sent after two minutes.")
 
 
 def spell_of(arrivals: Sequence[Arrival], instances: Sequence[str], seconds: float) -> Spell:

@@ -14,11 +14,10 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import asyncpg
-
 from shared.db.pool import Database
-from shared.db.results.identifiers import in_results, quote_ident
-from shared.db.results.stored import StoredResult, gone
+from shared.db.results.copied import copy_rows, rows_query
+from shared.db.results.identifiers import quote_ident
+from shared.db.results.stored import StoredResult
 from shared.db.results.versions import StoredColumn
 
 WINDOW_BYTES: Final = 2 * 1024 * 1024
@@ -110,22 +109,14 @@ class Rows:
         async def write(data: bytes) -> None:
             written.write(data)
 
-        rows = (
-            f"select {self.selected} from only {in_results(self.result.table_name)}"  # noqa: S608 - quoted
-            f" where e = {self.result.execution_no} and n > {after} and n <= {last} order by n"
+        await copy_rows(
+            self.database,
+            self.form.around(rows_query(self.result, self.selected, after, last)),
+            write,
+            expected=last - after,
+            delimiter=self.form.delimiter,
+            quote=self.form.quote,
         )
-        try:
-            count = await self.database.copy_out(
-                self.form.around(rows),
-                write,
-                format="csv",
-                delimiter=self.form.delimiter,
-                quote=self.form.quote,
-            )
-        except asyncpg.UndefinedTableError as error:
-            raise gone() from error
-        if count != last - after:
-            raise gone()
 
 
 def _csv_value(column: StoredColumn) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from shared.domain.claims import DownloadClaim
 
-SMALL_BYTES: Final = 256 * 1024
+_SMALL_BYTES: Final = 256 * 1024
 """So few bytes are read while the event loop waits: handing them to a thread costs more."""
 
 
@@ -35,6 +35,11 @@ class Part(Protocol):
 
     async def more_than(self, size: int) -> None:
         """Wait until there is more, or the part is whole; NotWhole if it never will be."""
+
+
+def are_few_bytes(parts: Sequence[Part]) -> bool:
+    """Whole, and not worth a trip to another thread."""
+    return all(part.is_whole for part in parts) and sum(p.size for p in parts) <= _SMALL_BYTES
 
 
 async def _nothing_to_wait_for() -> None:
@@ -69,7 +74,7 @@ class LoadOrder:
     @property
     def is_small(self) -> bool:
         """Whole, and not worth a trip to another thread."""
-        return self.size_bytes <= SMALL_BYTES and all(part.is_whole for part in self.parts)
+        return are_few_bytes(self.parts)
 
 
 @dataclass(frozen=True, slots=True)

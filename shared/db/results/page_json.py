@@ -17,6 +17,7 @@ import asyncpg
 from pydantic_core import to_json
 
 from shared.db.pool import Database
+from shared.db.results.copied import copy_rows, rows_query
 from shared.db.results.identifiers import in_results, quote_ident
 from shared.db.results.pages import PageColumn, page_range, read_page, shown_columns
 from shared.db.results.stored import StoredResult, gone
@@ -136,21 +137,15 @@ async def _csv(database: Database, result: StoredResult, after: int, last: int) 
 
     names = {f"c{place}": column for place, column in enumerate(result.columns)}
     selected = ", ".join(f"{_in_csv(column)} as {name}" for name, column in names.items())
-    try:
-        count = await database.copy_out(
-            f"select {selected} from only {in_results(result.table_name)}"  # noqa: S608 - quoted
-            f" where e = {result.execution_no} and n > {after} and n <= {last} order by n",
-            keep,
-            format="csv",
-            escape="\\",
-            null="null",
-            force_quote=[name for name, column in names.items() if column.sql_type in _QUOTED]
-            or None,
-        )
-    except asyncpg.UndefinedTableError as error:
-        raise gone() from error
-    if count != last - after:
-        raise gone()
+    await copy_rows(
+        database,
+        rows_query(result, selected, after, last),
+        keep,
+        expected=last - after,
+        escape="\\",
+        null="null",
+        force_quote=[name for name, column in names.items() if column.sql_type in _QUOTED] or None,
+    )
     return b"".join(pieces)
 
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import BinaryIO, Final
 
 from shared.db.results.identifiers import ColumnKey, keys_of
-from shared.db.results.order import SMALL_BYTES, Part
+from shared.db.results.order import Part, are_few_bytes
 from shared.domain.errors import ResultMalformed
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -46,7 +46,7 @@ class CsvFile:
     @property
     def is_small(self) -> bool:
         """Whole, and not worth a trip to another thread."""
-        return self.part.is_whole and self.part.size <= SMALL_BYTES
+        return are_few_bytes((self.part,))
 
     def rows(self) -> Iterator[list[str]]:
         """The rows as Python reads them, without the header; stops where it cannot go on."""
