@@ -35,6 +35,15 @@ async def intend(
     )
 
 
+async def intended_one(
+    database: Database, instance: MadeInstance, workflow: MadeWorkflow
+) -> SubmissionClaim:
+    """Whose create call may have left."""
+    claim = await claim_one(database, instance, workflow)
+    await intend(Submissions(database), claim)
+    return claim
+
+
 async def bind(submissions: Submissions, claim: SubmissionClaim, name: str = "amc-1") -> None:
     await submissions.bind(
         claim,

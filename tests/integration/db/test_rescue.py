@@ -26,7 +26,7 @@ from tests.integration.builders import (
     state_of,
     timer_in,
 )
-from tests.integration.db.submitter import bind, claim_one, intend
+from tests.integration.db.submitter import bind, intended_one
 
 
 async def test_what_a_crash_left_in_the_queue_is_admitted(
@@ -60,8 +60,7 @@ async def test_a_download_whose_worker_died_is_sent_again_after_a_real_submissio
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
     await bind(submissions, claim)
     await Looks(database).observe(
         instance.key, [seen(claim.execution_id, "downloading", "SUCCEEDED")]

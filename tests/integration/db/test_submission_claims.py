@@ -21,7 +21,7 @@ from tests.integration.builders import (
     make_instance,
     row_of,
 )
-from tests.integration.db.submitter import bind, claim_one, intend, postpone
+from tests.integration.db.submitter import bind, claim_one, intend, intended_one, postpone
 
 Move = Callable[[Submissions, SubmissionClaim], Awaitable[Any]]
 
@@ -120,8 +120,7 @@ async def test_after_the_intent_no_worker_claims_for_submission_again(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
     await database.execute("update workflow_executions set lease_until = clock_timestamp()")
 
     with pytest.raises(StaleTransition):

@@ -25,7 +25,7 @@ from tests.integration.builders import (
     states_of,
     timer_in,
 )
-from tests.integration.db.submitter import claim_one, intend, postpone
+from tests.integration.db.submitter import claim_one, intend, intended_one, postpone
 
 
 async def test_a_refusal_ends_the_execution_and_hands_its_slot_on(
@@ -111,8 +111,7 @@ async def test_a_postponed_command_comes_back_by_its_timer_and_holds_its_slot(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
 
     await postpone(submissions, claim)
 

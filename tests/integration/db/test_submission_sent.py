@@ -19,7 +19,7 @@ from tests.integration.builders import (
     state_of,
     timer_in,
 )
-from tests.integration.db.submitter import SETTLE, bind, claim_one, intend
+from tests.integration.db.submitter import SETTLE, bind, claim_one, intend, intended_one
 
 
 async def test_an_intent_arms_its_own_settling_and_numbers_the_attempt(
@@ -44,8 +44,7 @@ async def test_a_bind_settles_the_doubt_and_asks_for_a_look(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
 
     await bind(submissions, claim)
 
@@ -76,8 +75,7 @@ async def test_a_bind_asks_for_a_look_of_its_own_only_where_none_comes_soon(
     then: float,
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
     wait = timedelta(seconds=next_look)
     await Timers(database).arm("poll_instance", str(instance.key), wait=wait, command={})
 
@@ -92,8 +90,7 @@ async def test_a_second_bind_is_refused(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
     await bind(submissions, claim)
 
     with pytest.raises(StaleTransition):
@@ -107,8 +104,7 @@ async def test_who_finds_its_answer_owned_by_another_stays_in_doubt(
 ) -> None:
     submissions = Submissions(database)
     await make_execution(database, instance, workflow, "running", amc_execution_id="amc-1")
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
 
     with pytest.raises(StaleTransition):
         await bind(submissions, claim)
@@ -123,8 +119,7 @@ async def test_two_instances_may_each_have_an_execution_of_the_same_name(
 ) -> None:
     other = await make_instance(database)
     await make_execution(database, other, workflow, "running", amc_execution_id="amc-1")
-    claim = await claim_one(database, instance, workflow)
-    await intend(Submissions(database), claim)
+    claim = await intended_one(database, instance, workflow)
 
     await bind(Submissions(database), claim)
 
@@ -135,8 +130,7 @@ async def test_a_bind_that_meets_a_cancellation_passes_it_on_to_amc(
     database: Database, instance: MadeInstance, workflow: MadeWorkflow
 ) -> None:
     submissions = Submissions(database)
-    claim = await claim_one(database, instance, workflow)
-    await intend(submissions, claim)
+    claim = await intended_one(database, instance, workflow)
 
     assert await Control(database).request_cancel(claim.execution_id, by="anna") == "submitting"
     await bind(submissions, claim)
